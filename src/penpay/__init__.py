@@ -1,0 +1,1 @@
+"""PenPay: M-Pesa payments on one immutable double-entry ledger."""

@@ -1,0 +1,1 @@
+"""What the system can do: one function or small class per use case."""

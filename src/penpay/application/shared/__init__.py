@@ -1,0 +1,1 @@
+"""What every use case needs: the unit of work, the executor, idempotency and ports."""

@@ -1,0 +1,43 @@
+"""Ports every use case may need: time, identity and chance come in here and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC, with microseconds."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds of a clock that never goes backwards; for durations, never for records."""
+        ...
+
+    async def sleep(self, milliseconds: int) -> None:
+        """Give way for at least this long; 0 gives way once."""
+        ...
+
+
+class Ids(Protocol):
+    """The only source of identifiers."""
+
+    def new(self) -> UUID:
+        """A UUIDv7, greater than every one this source made before."""
+        ...
+
+
+class Random(Protocol):
+    """The only source of chance."""
+
+    def below(self, limit: int) -> int:
+        """A uniform integer in [0, limit)."""
+        ...
+
+    def token_bytes(self, count: int) -> bytes:
+        """`count` bytes that nobody can guess."""
+        ...

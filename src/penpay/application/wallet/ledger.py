@@ -1,0 +1,119 @@
+"""Posting journals inside a unit of work, and what a footprint must name for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from penpay.application.shared.unit_of_work import Appended, Footprint, Kind, Work
+from penpay.domain.shared.errors import DuplicateJournal, JournalNotFound
+from penpay.domain.shared.events import DomainEvent
+from penpay.domain.shared.ids import JournalId, LedgerAccountId, TransactionId
+from penpay.domain.wallet import journal as journals
+from penpay.domain.wallet.account import LedgerAccount, opened
+from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal
+
+ACCOUNTS: Kind[str, LedgerAccount] = Kind("ledger_accounts")
+"""Ledger accounts by code."""
+JOURNALS: Kind[tuple[str, str], PostedJournal] = Kind("ledger_journals")
+"""Posted journals by (kind, reference), with their lines; they can be added, never changed."""
+ENTRIES: Appended[LedgerEntry] = Appended("ledger_entries")
+
+
+def touching(footprint: Footprint, codes: Iterable[str], posted: Iterable[tuple[str, str]] = ()) -> Footprint:
+    """Add the accounts that will be posted to, and the journals that will be looked at."""
+    return footprint.add(ACCOUNTS, *codes).add(JOURNALS, *posted)
+
+
+def balance_cents(work: Work, code: str) -> int:
+    """The account's balance as the batch has it now, 0 for one not opened yet."""
+    account = work.get(ACCOUNTS, code)
+    return account.balance_cents if account else 0
+
+
+def post(  # noqa: PLR0913  (a journal has these parts)
+    work: Work,
+    kind: str,
+    reference: str,
+    lines: Sequence[Line],
+    *,
+    happened_at: datetime,
+    transaction_id: TransactionId | None = None,
+    reverses: PostedJournal | None = None,
+) -> PostedJournal:
+    """Post one balanced journal: every account moves, an entry a line, and wallets tell `BalanceChanged`.
+
+    Accounts the chart knows are opened at their first posting. Raises Unbalanced, Overdrawn, AccountNotFound, and
+    DuplicateJournal when the batch itself already holds (kind, reference); against the books the unique key decides.
+    """
+    kept = journals.checked(lines)
+    accounts = [_account(work, line.account) for line in kept]
+    recorded_at = max(work.now, *(account.last_recorded_at for account in accounts))
+    journal_id = JournalId(work.ids.new())
+    head = LedgerJournal(
+        journal_id, kind, reference, transaction_id, reverses.journal.id if reverses else None, happened_at, recorded_at
+    )
+    posted = PostedJournal(head, kept)
+    if _known(work, kind, reference) is not None:
+        raise DuplicateJournal(kind=kind, reference=reference)
+    work.add(JOURNALS, (kind, reference), posted)
+    for line in kept:
+        account = _account(work, line.account).posted(line.side, line.amount, recorded_at)
+        work.put(ACCOUNTS, line.account, account)
+        entry = LedgerEntry(
+            journal_id, account.id, account.version, line.side, line.amount.cents, account.balance_cents
+        )
+        work.append(ENTRIES, entry)
+        if account.owner_id is not None:
+            work.record(_balance_changed(account, entry, kind))
+    return posted
+
+
+def reverse(work: Work, kind: str, reference: str, *, happened_at: datetime) -> PostedJournal:
+    """Undo a journal by posting its mirror, once: kind `<kind>.reversed`, same reference.
+
+    The footprint must name the journal and its accounts. Raises JournalNotFound, or DuplicateJournal on a repeat.
+    """
+    original = work.get(JOURNALS, (kind, reference))
+    if original is None:
+        raise JournalNotFound(kind=kind, reference=reference)
+    return post(
+        work,
+        f"{kind}.reversed",
+        reference,
+        journals.mirrored(original.lines),
+        happened_at=happened_at,
+        transaction_id=original.journal.transaction_id,
+        reverses=original,
+    )
+
+
+def _account(work: Work, code: str) -> LedgerAccount:
+    account = work.get(ACCOUNTS, code)
+    if account is None:
+        account = opened(code, LedgerAccountId(work.ids.new()), work.now)
+        work.put(ACCOUNTS, code, account)
+    return account
+
+
+def _known(work: Work, kind: str, reference: str) -> PostedJournal | None:
+    """The journal if this batch has read or posted it; one that only the database knows, its unique key refuses."""
+    return work.seen(JOURNALS, (kind, reference))
+
+
+def _balance_changed(account: LedgerAccount, entry: LedgerEntry, kind: str) -> DomainEvent:
+    return DomainEvent(
+        "BalanceChanged",
+        "LedgerAccount",
+        account.id,
+        account.version,
+        {
+            "code": account.code,
+            "side": entry.side.value,
+            "amount_cents": entry.amount_cents,
+            "balance_cents": entry.balance_after_cents,
+            "currency": account.currency.value,
+            "journal_kind": kind,
+            "journal_id": str(entry.journal_id),
+        },
+    )

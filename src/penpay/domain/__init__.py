@@ -1,0 +1,1 @@
+"""The business itself: rules, states and money, pure and without I/O."""

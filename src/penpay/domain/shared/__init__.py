@@ -1,0 +1,1 @@
+"""The shared kernel: money, rates, ids, phone numbers, events and errors."""

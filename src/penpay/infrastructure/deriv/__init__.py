@@ -1,0 +1,1 @@
+"""Deriv over its v3 WebSocket: the adapter behind `DerivDepositGateway`."""

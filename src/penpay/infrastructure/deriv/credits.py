@@ -1,0 +1,65 @@
+"""Credits on the agent account, handed on one by one until each has been taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from datetime import datetime, timedelta
+
+from penpay.application.shared.ports import Clock, Random
+from penpay.domain.deriv.gateway import IncomingCredit, IncomingHandler
+from penpay.infrastructure.deriv.backoff import Backoff
+
+_log = logging.getLogger(__name__)
+
+_OVERLAP = timedelta(minutes=5)
+"""How far before the last credit a gap-fill begins, since a statement may lag (deriv.md §3)."""
+
+_REMEMBERED = 10_000
+"""Ids kept to drop repeats: far more than five minutes of credits. The handler's own unique key catches the rest."""
+
+
+class IncomingCredits:
+    """Takes credits from the stream and from gap-fills, drops repeats, and calls the handler outside the reader.
+
+    A credit whose handling fails is tried again until it succeeds; it never holds up the answers to our calls.
+    """
+
+    def __init__(self, handler: IncomingHandler, *, clock: Clock, random: Random, since: datetime) -> None:
+        """`since` is when the last credit known to the books happened: the first gap-fill begins there."""
+        self._handler = handler
+        self._clock = clock
+        self._random = random
+        self._last_taken = since
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._queue: asyncio.Queue[IncomingCredit] = asyncio.Queue()
+
+    @property
+    def gap_begins(self) -> datetime:
+        """From when on the statement must be read after a connection was lost."""
+        return self._last_taken - _OVERLAP
+
+    def offer(self, credit: IncomingCredit) -> None:
+        """Queue a credit unless its id has been here before; never blocks."""
+        if credit.provider_id in self._known:
+            return
+        self._known[credit.provider_id] = None
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        self._queue.put_nowait(credit)
+
+    async def run(self) -> None:
+        """Hand credits on for ever."""
+        backoff = Backoff(self._random)
+        while True:
+            credit = await self._queue.get()
+            try:
+                await self._handler(credit)
+            except Exception:  # noqa: BLE001  (whatever broke on our side, the credit is real)
+                _log.exception("the credit %s could not be taken and will be offered again", credit.provider_id)
+                self._queue.put_nowait(credit)
+                await self._clock.sleep(backoff.next_ms())
+            else:
+                backoff.reset()
+                self._last_taken = max(self._last_taken, credit.happened_at)

@@ -1,0 +1,1 @@
+"""M-Pesa over Safaricom's Daraja API: the adapter behind `domain.mpesa.gateway`."""

@@ -1,0 +1,1 @@
+"""Keys and what they protect: sealed fields, blind indexes, and the signed tokens in callback URLs."""

@@ -1,0 +1,86 @@
+"""Opening a database, and turning what its drivers raise into what the application knows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
+
+BUSY_TIMEOUT_MS = 5_000
+_TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+"""Serialization failure, deadlock, lock not available, cancelled, shutting down, crash, starting, too many clients."""
+_SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+Connect = Callable[[], Awaitable[Any]]
+"""Opens one driver connection; given where a simulation supplies its own."""
+
+
+def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None) -> AsyncEngine:
+    """An engine for `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`, at READ COMMITTED or SQLite's serial writes.
+
+    SQLite takes its write lock at BEGIN (so readers in a unit of work see what they will overwrite), waits for others
+    up to five seconds, and syncs every commit to disk.
+    """
+    parsed = make_url(url)
+    options: dict[str, Any] = {"pool_pre_ping": False}
+    if connect is not None:
+        options["async_creator"] = connect
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_async_engine(parsed, **options)
+        _embed(engine)
+        return engine
+    engine = create_async_engine(
+        parsed, pool_size=pool_size, max_overflow=0, isolation_level="READ COMMITTED", **options
+    )
+    return engine
+
+
+def _embed(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        # Transactions are begun explicitly below, so the driver's own BEGIN is switched off.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",  # before WAL: the switch itself may have to wait
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "recursive_triggers = ON",  # or INSERT OR REPLACE would delete past the triggers
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def translated(error: DBAPIError) -> Exception:
+    """What a driver's error means for a batch: try again, find the command at fault, or (itself) a bug."""
+    if isinstance(error, IntegrityError):
+        return ConstraintViolated(_constraint(error))
+    original: Any = error.orig
+    sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    busy = getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+    if sqlstate in _TRANSIENT_SQLSTATES or busy or error.connection_invalidated:
+        return Transient(type(original).__name__)
+    return error
+
+
+def _constraint(error: IntegrityError) -> str:
+    """The constraint's name or column list; never the row, which may hold what must not reach a log."""
+    original: Any = error.orig
+    cause = getattr(original, "__cause__", None)
+    name = getattr(cause, "constraint_name", None)
+    if isinstance(name, str):
+        return name
+    text = str(original)
+    return text if text.startswith(("UNIQUE constraint", "CHECK constraint", "FOREIGN KEY", "NOT NULL")) else "constraint"

@@ -1,0 +1,89 @@
+"""Rows every context uses: idempotency keys and deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penpay.application.shared.idempotency import IDEMPOTENCY_KEYS, IdempotencyRecord
+from penpay.application.shared.unit_of_work import DELIVERIES, Delivery, keyed
+from penpay.domain.shared.ids import EventId
+from penpay.infrastructure.sql.bulk import Row
+from penpay.infrastructure.sql.tables import deliveries, idempotency_keys
+from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
+
+
+class IdempotencyRepository:
+    """Answered requests by the hash of their key."""
+
+    kind = IDEMPOTENCY_KEYS
+    table = idempotency_keys
+    key = ("key_hash",)
+    mutable = ("field_digests", "status", "answer", "created_at", "expires_at")
+
+    async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, IdempotencyRecord | None]:
+        return await self.find_by_idempotency_key(connection, keys)
+
+    async def find_by_idempotency_key(
+        self, connection: AsyncConnection, keys: Collection[str]
+    ) -> Mapping[str, IdempotencyRecord | None]:
+        """The stored answers under these key hashes; None where nothing was answered yet."""
+        statement = select(idempotency_keys).where(idempotency_keys.c.key_hash.in_(keys))
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        records = (IdempotencyRecord(*row[:3], parsed(row.field_digests), *row[4:]) for row in rows)
+        return keyed(records, lambda record: record.key_hash, keys)
+
+    def row(self, value: IdempotencyRecord) -> Row:
+        return (
+            value.key_hash,
+            value.caller,
+            value.route,
+            document(value.field_digests),
+            value.status,
+            value.answer,
+            value.created_at,
+            value.expires_at,
+        )
+
+    def identity(self, value: IdempotencyRecord) -> Row:
+        return (value.key_hash,)
+
+
+class OutboxRepository:
+    """Deliveries by (consumer, event): what is owed to whom, until it is consumed."""
+
+    kind = DELIVERIES
+    table = deliveries
+    key = ("consumer", "event_id")
+    mutable = ("due_at", "lease_until", "fence", "attempts", "dead")
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[tuple[str, EventId]]
+    ) -> Mapping[tuple[str, EventId], Delivery | None]:
+        wanted = tuple_(deliveries.c.consumer, deliveries.c.event_id).in_(list(keys))
+        statement = select(deliveries).where(wanted).order_by(deliveries.c.consumer, deliveries.c.event_id)
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        return keyed(map(_delivery, rows), lambda found: (found.consumer, found.event_id), keys)
+
+    def row(self, value: Delivery) -> Row:
+        return (
+            value.consumer,
+            value.event_id,
+            value.key,
+            value.sequence,
+            value.due_at,
+            value.lease_until,
+            value.fence,
+            value.attempts,
+            value.dead,
+        )
+
+    def identity(self, value: Delivery) -> Row:
+        return (value.consumer, value.event_id)
+
+
+def _delivery(row: object) -> Delivery:
+    consumer, event_id, key, sequence, due_at, lease_until, fence, attempts, dead = row  # type: ignore[misc]  # a Row is a tuple
+    return Delivery(consumer, event_id, key, sequence, due_at, fence, attempts, lease_until, dead)

@@ -1,0 +1,255 @@
+"""One batch, one SQL transaction: rows are read and locked first, written once at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import orjson
+from sqlalchemy import Dialect, Select, Table, insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from penpay.application.shared.unit_of_work import (
+    AUDIT,
+    EVENTS,
+    Appended,
+    AuditRecord,
+    CommitUnknown,
+    ConstraintViolated,
+    Footprint,
+    Index,
+    Kind,
+    StoredEvent,
+    Transient,
+    Work,
+)
+from penpay.domain.shared.ids import BatchId
+from penpay.infrastructure.sql.bulk import BulkWriter, Row
+from penpay.infrastructure.sql.engine import translated
+from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Repository(Protocol[K, V]):
+    """How one kind of row is read, locked and written."""
+
+    kind: Kind[Any, Any]
+    table: Table
+    key: tuple[str, ...]
+    """The table's key columns, as `identity` gives them."""
+    mutable: tuple[str, ...]
+    """The columns that may change after the row was added; none for rows that are only added or removed."""
+
+    async def lock(self, connection: AsyncConnection, keys: Collection[K]) -> Mapping[K, V | None]:
+        """The rows with these keys, locked against every other writer; None for a key without a row."""
+        ...
+
+    def row(self, value: V) -> Row:
+        """The value as a tuple in the order of the table's columns."""
+        ...
+
+    def identity(self, value: V) -> Row:
+        """The value's key columns."""
+        ...
+
+
+class Finder(Protocol):
+    """One unlocked, set-based look-up."""
+
+    index: Index[Any, Any]
+
+    async def find(self, connection: AsyncConnection, keys: Collection[Any]) -> Mapping[Any, Any]: ...
+
+
+class Appender(Protocol[V]):
+    """How one append-only kind of record is written."""
+
+    kind: Appended[Any]
+    table: Table
+
+    def row(self, record: V) -> Row: ...
+
+
+class Schema:
+    """Every repository of a database, in the order in which rows are locked and written."""
+
+    def __init__(
+        self, *, repositories: Sequence[Repository[Any, Any]], finders: Sequence[Finder], appenders: Sequence[Appender[Any]]
+    ) -> None:
+        self.repositories = tuple(repositories)
+        self.finders = {finder.index: finder for finder in finders}
+        self.appenders = tuple(appenders)
+
+
+class SqlDatabase:
+    """A database with a schema; hands out units of work."""
+
+    def __init__(self, engine: AsyncEngine, schema: Schema) -> None:
+        self.engine = engine
+        self.schema = schema
+        dialect = engine.dialect
+        self.writers = {
+            repository.table.name: BulkWriter(repository.table, dialect, key=repository.key, mutable=repository.mutable)
+            for repository in schema.repositories
+        }
+        for table in (*(appender.table for appender in schema.appenders), domain_events, audit_logs):
+            self.writers[table.name] = BulkWriter(table, dialect, key=[c.name for c in table.primary_key])
+
+    def unit_of_work(self) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self)
+
+    async def abandon(self, batch_id: BatchId, at: datetime) -> bool:
+        """Rule a batch out by taking its id; see `application.shared.unit_of_work.Database`."""
+        row = {"batch_id": batch_id, "state": "ABANDONED", "recorded_at": at}
+        try:
+            async with self.engine.begin() as connection:
+                await connection.execute(insert(command_batches), row)
+        except DBAPIError as error:
+            meaning = translated(error)
+            if isinstance(meaning, ConstraintViolated):
+                return False
+            raise Transient("the database does not say what became of the batch") from error
+        except OSError as error:
+            raise Transient("the database cannot be reached") from error
+        return True
+
+
+class SqlUnitOfWork:
+    """The SQL side of `application.shared.unit_of_work.UnitOfWork`."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self._database = database
+        self._connection: AsyncConnection
+
+    async def __aenter__(self) -> SqlUnitOfWork:
+        try:
+            self._connection = await self._database.engine.connect()
+            await self._connection.begin()
+        except DBAPIError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise Transient("the database cannot be reached") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            await self._connection.close()
+        except (DBAPIError, OSError):
+            await self._connection.invalidate()
+        if isinstance(error, DBAPIError):
+            raise translated(error) from error
+
+    async def find(self, index: Index[K, V], keys: Collection[K]) -> Mapping[K, V]:
+        """What is found under each key; keys with nothing are left out."""
+        if not keys:
+            return {}
+        return await self._database.schema.finders[index].find(self._connection, keys)
+
+    async def lock(self, work: Work, footprint: Footprint) -> None:
+        """Read and lock every row of the footprint, kind by kind in schema order."""
+        for repository in self._database.schema.repositories:
+            keys = footprint.rows.get(repository.kind)
+            if keys:
+                work.loaded(repository.kind, await repository.lock(self._connection, keys))
+
+    async def flush(self, work: Work) -> None:
+        """Write the batch's row, then what was added and appended, then what changed or went."""
+        connection, writers = self._connection, self._database.writers
+        await connection.execute(
+            insert(command_batches), {"batch_id": work.batch_id, "state": "COMMITTED", "recorded_at": work.now}
+        )
+        removed: list[tuple[BulkWriter, list[Row]]] = []
+        events = [_event_row(stored, work.batch_id) for stored in work.appended(EVENTS)]
+        await writers[domain_events.name].insert(connection, events)
+        for repository in self._database.schema.repositories:
+            changes = work.changes(repository.kind)
+            if not changes:
+                continue
+            writer, row = writers[repository.table.name], repository.row
+            await writer.insert(connection, [row(c.after) for c in changes if c.before is None])
+            kept = [c for c in changes if c.before is not None and c.after is not None]
+            versions = [getattr(c.before, "version", 0) for c in kept]
+            await writer.update(connection, [row(c.after) for c in kept], versions)
+            removed.append((writer, [repository.identity(c.before) for c in changes if c.after is None]))
+        for appender in self._database.schema.appenders:
+            records = work.appended(appender.kind)
+            await writers[appender.table.name].insert(connection, [appender.row(record) for record in records])
+        for writer, keys in removed:
+            await writer.delete(connection, keys)
+        audit = [_audit_row(record, work, ordinal) for ordinal, record in enumerate(work.appended(AUDIT))]
+        await writers[audit_logs.name].insert(connection, audit)
+
+    async def commit(self) -> None:
+        """Commit; raises CommitUnknown when the connection was lost before the answer, Transient when it was refused."""
+        try:
+            await self._connection.commit()
+        except DBAPIError as error:
+            meaning = translated(error)
+            if error.connection_invalidated or not isinstance(meaning, Transient | ConstraintViolated):
+                raise CommitUnknown from error
+            raise meaning from error
+        except OSError as error:
+            raise CommitUnknown from error
+
+
+async def fetch(connection: AsyncConnection, statement: Select[Any]) -> Sequence[Any]:
+    """All rows of a statement."""
+    return (await connection.execute(statement)).all()
+
+
+def for_update(statement: Select[Any], dialect: Dialect) -> Select[Any]:
+    """Lock the rows where the engine locks rows; SQLite's BEGIN IMMEDIATE has locked the database already."""
+    return statement if dialect.name == "sqlite" else statement.with_for_update()
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """JSON text with sorted keys, the form that is hashed and stored."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The object that `document` rendered."""
+    return cast("dict[str, Any]", json.loads(text, parse_float=_refuse_float))
+
+
+def _refuse_float(text: str) -> Any:
+    raise ValueError(f"a stored document holds the fraction {text}")
+
+
+def _event_row(stored: StoredEvent, batch_id: BatchId) -> Row:
+    event = stored.event
+    return (
+        stored.id,
+        event.name,
+        event.schema_version,
+        event.aggregate_type,
+        event.aggregate_id,
+        event.sequence,
+        document(event.payload),
+        stored.recorded_at,
+        batch_id,
+    )
+
+
+def _audit_row(record: AuditRecord, work: Work, ordinal: int) -> Row:
+    facts = document(record.facts)
+    row = (
+        work.batch_id,
+        ordinal,
+        work.now,
+        record.actor,
+        record.action,
+        record.subject_type,
+        record.subject_id,
+        facts,
+    )
+    return (*row, hashlib.sha256(orjson.dumps(row)).hexdigest())

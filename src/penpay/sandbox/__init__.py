@@ -1,0 +1,1 @@
+"""The sandbox: an operator, its Daraja API, a Deriv simulator, a SIM and faults."""

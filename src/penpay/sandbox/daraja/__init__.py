@@ -1,0 +1,1 @@
+"""Safaricom's Daraja API as the sandbox operator speaks it, over HTTP."""

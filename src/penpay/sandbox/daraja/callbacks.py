@@ -1,0 +1,95 @@
+"""The callback of a push: its body, and its way to the merchant (daraja.md §2.2, §6.2)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from decimal import Decimal
+
+import httpx
+
+from penpay.application.shared.ports import Clock
+from penpay.domain.mobile_money.stk_push import PushResult, PushState, StkPush
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.daraja.wire import digits_of_time, write_json
+from penpay.sandbox.faults import AlteredCallback, FaultPlan, LateCallback, LostCallback, RepeatedCallback
+
+_OK = 200
+
+_log = logging.getLogger(__name__)
+
+
+def callback_body(push: StkPush, altered: AlteredCallback | None = None) -> str:
+    """The JSON text for a push that is over. Raises ValueError for one that is not."""
+    if push.result is None or push.ended_at is None:
+        raise ValueError("A push that is not over has no callback.")
+    callback: dict[str, object] = {
+        "MerchantRequestID": push.merchant_request_id,
+        "CheckoutRequestID": push.checkout_request_id,
+        "ResultCode": _code(push.result),
+        "ResultDesc": push.result.text,
+    }
+    if push.state is PushState.PAID:
+        callback["CallbackMetadata"] = {"Item": _metadata(push, push.ended_at, altered)}
+    return write_json({"Body": {"stkCallback": callback}})
+
+
+def _code(result: PushResult) -> int | str:
+    return int(result.code) if result.code.isascii() and result.code.isdigit() else result.code
+
+
+def _metadata(push: StkPush, ended_at: datetime, altered: AlteredCallback | None) -> list[dict[str, object]]:
+    cents = push.amount.cents
+    msisdn = push.phone.msisdn
+    if altered is not None:
+        cents = cents if altered.amount_cents is None else altered.amount_cents
+        msisdn = msisdn if altered.msisdn is None else altered.msisdn
+    return [
+        {"Name": "Amount", "Value": Decimal(cents).scaleb(-2)},
+        {"Name": "MpesaReceiptNumber", "Value": push.receipt},
+        {"Name": "Balance"},
+        {"Name": "TransactionDate", "Value": int(digits_of_time(ended_at))},
+        {"Name": "PhoneNumber", "Value": int(msisdn) if msisdn.isdigit() else msisdn},
+    ]
+
+
+class CallbackSender:
+    """Sends each callback over the client it was given, as often as the switches and the fault plan say."""
+
+    def __init__(self, *, client: httpx.AsyncClient, faults: FaultPlan, switches: DarajaSwitches, clock: Clock) -> None:
+        self._client = client
+        self._faults = faults
+        self._switches = switches
+        self._clock = clock
+
+    async def send(self, push: StkPush) -> None:
+        """Tell the merchant how a push ended. A merchant that cannot be reached has lost the callback."""
+        msisdn, cents = push.phone.msisdn, push.amount.cents
+        if self._faults.take(LostCallback, msisdn=msisdn, amount_cents=cents) is not None:
+            return
+        late = self._faults.take(LateCallback, msisdn=msisdn, amount_cents=cents)
+        await self._clock.sleep(self._switches.callback_delay_ms if late is None else late.milliseconds)
+        altered = self._faults.take(AlteredCallback, msisdn=msisdn, amount_cents=cents)
+        repeated = self._faults.take(RepeatedCallback, msisdn=msisdn, amount_cents=cents)
+        body = callback_body(push, altered)
+        for _ in range(1 if repeated is None else repeated.times):
+            await self._deliver(push, body)
+
+    async def _deliver(self, push: StkPush, body: str) -> None:
+        for attempt in range(1, self._switches.callback_tries + 1):
+            if await self._arrives(push, body):
+                return
+            if attempt < self._switches.callback_tries:
+                await self._clock.sleep(self._switches.callback_retry_after_ms)
+
+    async def _arrives(self, push: StkPush, body: str) -> bool:
+        try:
+            response = await self._client.post(
+                push.callback_url, content=body.encode(), headers={"Content-Type": "application/json"}
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            _log.warning("callback of push %s not delivered: %s", push.id, type(error).__name__)
+            return False
+        if response.status_code != _OK:
+            _log.warning("callback of push %s answered with status %d", push.id, response.status_code)
+        return response.status_code == _OK

@@ -1,0 +1,68 @@
+"""One sandbox operator with its Daraja, put together from its ports."""
+
+from __future__ import annotations
+
+import httpx
+from fastapi import FastAPI
+
+from penpay.application.mobile_money.operator import Operator
+from penpay.application.shared.ports import Clock, Random
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.sandbox.daraja import admin
+from penpay.sandbox.daraja.app import DarajaApi, QueryLimit, create_app
+from penpay.sandbox.daraja.callbacks import CallbackSender
+from penpay.sandbox.daraja.stk import Spawn, StkDesk
+from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
+from penpay.sandbox.daraja.tokens import TokenDesk
+from penpay.sandbox.faults import FaultPlan
+from penpay.sandbox.phone import SimulatedPhone
+
+
+class DarajaSandbox:
+    """Serve `app` on any ASGI server after `start`; the operator and the HTTP client belong to the caller."""
+
+    def __init__(
+        self,
+        *,
+        operator: Operator,
+        callback_client: httpx.AsyncClient,
+        clock: Clock,
+        random: Random,
+        spawn: Spawn,
+        credentials: DarajaCredentials,
+        switches: DarajaSwitches,
+    ) -> None:
+        self.operator = operator
+        self.faults = FaultPlan(random)
+        self._spawn = spawn
+        callbacks = CallbackSender(client=callback_client, faults=self.faults, switches=switches, clock=clock)
+        self._desk = StkDesk(
+            operator=operator,
+            callbacks=callbacks,
+            faults=self.faults,
+            switches=switches,
+            clock=clock,
+            random=random,
+            spawn=spawn,
+        )
+        api = DarajaApi(
+            operator=operator,
+            desk=self._desk,
+            tokens=TokenDesk(credentials=credentials, switches=switches, clock=clock, random=random),
+            faults=self.faults,
+            switches=switches,
+            credentials=credentials,
+            query_limit=QueryLimit(clock),
+            clock=clock,
+            random=random,
+        )
+        self.app: FastAPI = create_app(api, admin.router)
+
+    async def start(self) -> None:
+        """Show again what was open when the sandbox stopped, and start ending what nobody answers."""
+        await self._desk.resume()
+        self._spawn(self._desk.run())
+
+    def phone(self, number: PhoneNumber) -> SimulatedPhone:
+        """The handset of this number."""
+        return self._desk.phone(number)

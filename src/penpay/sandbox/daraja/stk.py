@@ -1,0 +1,216 @@
+"""The life of an STK push in the sandbox: accepted, shown on the handset, answered or not, told by callback.
+
+What must survive a restart is in the operator's database; handsets, tokens and faults are in memory. A push that was
+open when the sandbox stopped is shown again when it starts. A callback that was due is lost, as it may be in life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from penpay.application.mobile_money.operator import Operator
+from penpay.application.mobile_money.stk_payments import AcceptPush, Settled
+from penpay.application.shared.ports import Clock, Random
+from penpay.domain.mobile_money.errors import CheckoutIdTaken, PushEnded, SubscriberBusy
+from penpay.domain.mobile_money.merchant import Merchant
+from penpay.domain.mobile_money.stk_push import (
+    CANCELLED,
+    INSUFFICIENT_FUNDS,
+    NOT_PERMITTED,
+    PIN_LOCKED,
+    WRONG_PIN,
+    PushResult,
+    StkPush,
+    StkPushId,
+)
+from penpay.domain.shared.errors import DomainError
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.sandbox.daraja import messages, wire
+from penpay.sandbox.daraja.answers import merchant_refusal
+from penpay.sandbox.daraja.callbacks import CallbackSender
+from penpay.sandbox.daraja.requests import PushRequest
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.faults import CallbackFirst, FaultPlan, ForcedResult
+from penpay.sandbox.phone import Habit, Prompt, SimulatedPhone, StandingAnswer
+
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], object]
+"""Starts a task that nobody awaits."""
+
+_KEPT_MESSAGES = 50
+_SWEPT_AT_ONCE = 200
+_BUSY = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
+
+
+class StkDesk:
+    """Moves pushes along and tells everyone concerned."""
+
+    def __init__(
+        self,
+        *,
+        operator: Operator,
+        callbacks: CallbackSender,
+        faults: FaultPlan,
+        switches: DarajaSwitches,
+        clock: Clock,
+        random: Random,
+        spawn: Spawn,
+    ) -> None:
+        self._operator = operator
+        self._callbacks = callbacks
+        self._faults = faults
+        self._switches = switches
+        self._clock = clock
+        self._random = random
+        self._spawn = spawn
+        self._phones: dict[PhoneNumber, SimulatedPhone] = {}
+        self._callback_sent: dict[StkPushId, asyncio.Event] = {}
+
+    def phone(self, number: PhoneNumber) -> SimulatedPhone:
+        """The handset of this number; the same one every time."""
+        if number not in self._phones:
+            self._phones[number] = SimulatedPhone(number, self, keeps_messages=_KEPT_MESSAGES)
+        return self._phones[number]
+
+    async def accept(self, request: PushRequest, merchant: Merchant) -> StkPush:
+        """Open a push and bring it to the handset. Raises DarajaRefusal while the subscriber has another one open."""
+        push = await self._open(request)
+        msisdn, cents = push.phone.msisdn, push.amount.cents
+        first = self._faults.take(CallbackFirst, msisdn=msisdn, amount_cents=cents)
+        sent = asyncio.Event()
+        if first is not None:
+            self._callback_sent[push.id] = sent
+        forced = self._faults.take(ForcedResult, msisdn=msisdn, amount_cents=cents)
+        if forced is not None:
+            self._spawn(self._force(push, PushResult(forced.code, forced.text), forced.after_ms))
+        elif not request.is_permitted:
+            self._spawn(self._force(push, NOT_PERMITTED, 0))
+        elif push.subscriber_id is not None:
+            await self._show(push, merchant)
+        if first is not None:
+            self._spawn(self._set_later(sent, first.at_most_ms))
+            await sent.wait()
+        return push
+
+    async def _open(self, request: PushRequest) -> StkPush:
+        """Commit the push under an id that is free: the form leaves little room within one second and number."""
+        while True:
+            order = AcceptPush(
+                merchant_request_id=wire.dashed_id(self._random),
+                checkout_request_id=wire.checkout_request_id(self._clock.now(), request.phone, self._random),
+                short_code=request.caller.short_code,
+                phone=request.phone,
+                amount=request.amount,
+                account_reference=request.account_reference,
+                callback_url=request.callback_url,
+                lives_ms=self._switches.prompt_timeout_ms,
+            )
+            try:
+                return await self._operator.accept_push(order)
+            except CheckoutIdTaken:
+                continue
+            except SubscriberBusy:
+                raise merchant_refusal(_BUSY) from None
+
+    async def enter_pin(self, checkout_request_id: str, pin: str) -> PushResult:
+        """See PromptAnswers."""
+        return await self._finish(await self._operator.enter_pin(checkout_request_id, pin))
+
+    async def cancel(self, checkout_request_id: str) -> PushResult:
+        """See PromptAnswers."""
+        return await self._finish(await self._operator.end_push(checkout_request_id, CANCELLED))
+
+    async def resume(self) -> None:
+        """Show the pushes that were open when the sandbox stopped; call once, before serving."""
+        for push in await self._operator.open_pushes():
+            if push.subscriber_id is not None:
+                await self._show(push, await self._operator.merchant(push.short_code))
+
+    async def run(self) -> None:
+        """End what nobody answers, for ever. A sweep the database cannot take now is made up for by the next."""
+        while True:
+            await self._clock.sleep(self._switches.sweep_every_ms)
+            try:
+                await self.sweep()
+            except DomainError:
+                continue
+
+    async def sweep(self) -> None:
+        """End every push whose time is over."""
+        for push in await self._operator.overdue_pushes(_SWEPT_AT_ONCE):
+            await self._end(push, push.silence)
+
+    async def _show(self, push: StkPush, merchant: Merchant) -> None:
+        phone = self.phone(push.phone)
+        prompt = Prompt(
+            checkout_request_id=push.checkout_request_id,
+            merchant=merchant.name,
+            amount=push.amount,
+            account_reference=push.account_reference,
+            expires_at=push.due_at,
+        )
+        await phone.show(prompt)
+        if phone.standing_answer is not None:
+            self._spawn(self._follow(phone.standing_answer, push.checkout_request_id))
+
+    async def _follow(self, standing: StandingAnswer, checkout_request_id: str) -> None:
+        await self._clock.sleep(standing.after_ms)
+        try:
+            if standing.habit is Habit.CANCEL:
+                await self.cancel(checkout_request_id)
+            else:
+                await self.enter_pin(checkout_request_id, standing.pin)
+        except PushEnded:
+            return
+
+    async def _force(self, push: StkPush, result: PushResult, after_ms: int) -> None:
+        await self._clock.sleep(after_ms)
+        await self._end(push, result)
+
+    async def _end(self, push: StkPush, result: PushResult) -> None:
+        try:
+            settled = await self._operator.end_push(push.checkout_request_id, result)
+        except PushEnded:
+            return
+        await self._finish(settled)
+
+    async def _finish(self, settled: Settled) -> PushResult:
+        push = settled.push
+        if push.subscriber_id is not None:
+            phone = self.phone(push.phone)
+            await phone.dismiss(push.checkout_request_id)
+            message = await self._message(settled)
+            if message is not None:
+                phone.receive(message)
+        self._spawn(self._tell(push))
+        return settled.result
+
+    async def _message(self, settled: Settled) -> str | None:
+        push, result = settled.push, settled.result
+        merchant = await self._operator.merchant(push.short_code)
+        if push.receipt is not None and push.ended_at is not None:
+            return messages.paid_message(
+                receipt=push.receipt,
+                amount=push.amount,
+                merchant=merchant.name,
+                account_reference=push.account_reference,
+                at=push.ended_at,
+                balance=settled.balance,
+                day_left=settled.day_left,
+            )
+        if result == INSUFFICIENT_FUNDS:
+            return messages.short_of_funds_message(amount=push.amount, merchant=merchant.name, balance=settled.balance)
+        if result == WRONG_PIN:
+            return messages.wrong_pin_message(attempts_left=settled.pin_attempts_left)
+        return messages.pin_locked_message() if result == PIN_LOCKED else None
+
+    async def _tell(self, push: StkPush) -> None:
+        await self._callbacks.send(push)
+        event = self._callback_sent.pop(push.id, None)
+        if event is not None:
+            event.set()
+
+    async def _set_later(self, event: asyncio.Event, milliseconds: int) -> None:
+        await self._clock.sleep(milliseconds)
+        event.set()

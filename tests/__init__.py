@@ -1,0 +1,1 @@
+"""The tests, a package so that tests and benchmarks can share `tests.servers`."""

@@ -1,0 +1,61 @@
+"""Worlds for the sandbox's tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from penpay.domain.mobile_money.policy import PayerPolicy
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from tests.contract.sandbox.world import Receiver, World, WorldMaker, opened, serving
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """The merchant's callback endpoint; it outlives the sandbox's restarts."""
+    made = Receiver()
+    async with serving(made.app) as url:
+        made.url = f"{url}/callback"
+        yield made
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
+    """Opens worlds one after another, each on a new database unless it keeps the last one."""
+    made = 0
+
+    def make(
+        switches: DarajaSwitches = DarajaSwitches(),  # noqa: B008  (frozen)
+        policy: PayerPolicy = PayerPolicy(),  # noqa: B008  (frozen)
+        *,
+        keep: bool = False,
+    ) -> AbstractAsyncContextManager[World]:
+        nonlocal made
+        made += not keep
+        return opened(f"sqlite+aiosqlite:///{tmp_path / f'operator-{made}.sqlite3'}", receiver, switches, policy)
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def each_engine(request: pytest.FixtureRequest, fresh_sqlite_url: str) -> str:
+    """The address of an empty database, on one engine after the other."""
+    url: str = fresh_sqlite_url if request.param == "sqlite" else request.getfixturevalue("fresh_postgresql_url")
+    return url
+
+
+@pytest.fixture
+async def world_on_each_engine(each_engine: str, receiver: Receiver) -> AsyncIterator[World]:
+    """A world with every switch at its default, on one engine after the other."""
+    async with opened(each_engine, receiver, DarajaSwitches(), PayerPolicy()) as made:
+        yield made
+
+
+@pytest.fixture
+async def world(make_world: WorldMaker) -> AsyncIterator[World]:
+    """A world with every switch at its default."""
+    async with make_world() as made:
+        yield made
