@@ -48,6 +48,8 @@ from penpay.sandbox.phone import SimulatedPhone
 PAYBILL = "174379"
 PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
 KEY, SECRET = "consumer-key", "consumer-secret"
+WANJIKU = "254712345678"
+OTIENO = "254110000001"
 _STAMP = "20261121043000"
 _PATIENCE_SECONDS = 10
 
@@ -229,6 +231,20 @@ class World:
 def _caller(short_code: str) -> dict[str, Any]:
     password = base64.b64encode(f"{short_code}{PASSKEY}{_STAMP}".encode()).decode()
     return {"BusinessShortCode": int(short_code), "Password": password, "Timestamp": _STAMP}
+
+
+async def paid(world: World, msisdn: str = WANJIKU, shillings: int = 500) -> dict[str, Any]:
+    """A push answered with the right PIN; its synchronous answer."""
+    answer = (await world.push(msisdn, shillings)).json(parse_float=Decimal)
+    phone = world.phone(msisdn)
+    await phone.next_prompt()
+    await phone.give_pin("1234")
+    return dict(answer)
+
+
+def items(callback: dict[str, Any]) -> dict[str, Any]:
+    """The values of a callback's metadata by name."""
+    return {item["Name"]: item.get("Value") for item in callback["CallbackMetadata"]["Item"]}
 
 
 class WorldMaker(Protocol):

@@ -8,14 +8,13 @@ reaches another: a refusal takes back its own overlay, a fault the database find
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
-
-import structlog
 
 from penpay.application.shared.idempotency import IDEMPOTENCY_KEYS, Answer, IdempotencyKey, render
 from penpay.application.shared.ports import Clock, Ids, Random
@@ -27,9 +26,12 @@ from penpay.application.shared.unit_of_work import (
     Database,
     Find,
     Footprint,
+    Index,
+    K,
     NotLocked,
     Transient,
     UnitOfWork,
+    V,
     Work,
 )
 from penpay.domain.shared.errors import CommitUnresolved, DomainError, InProgress, LostLicence, Overloaded
@@ -134,7 +136,7 @@ class Executor:
         self._in_flight_keys: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._busy: list[_Waiting] = []
-        self._log = structlog.get_logger(__name__)
+        self._log = logging.getLogger(__name__)
         self.counters = Counters()
 
     async def execute(
@@ -245,7 +247,7 @@ class Executor:
             else:
                 self._conclude(attempt)
                 return
-        self._log.warning("executor.gave_up", commands=len(batch), error=str(failure))
+        self._log.warning("gave up on %d commands: %s", len(batch), failure)
         for waiting in batch:
             _fail(waiting, Overloaded("The database is not available now; nothing was done."))
 
@@ -263,7 +265,7 @@ class Executor:
             waiting.retried_alone = True
             await self._run(batch)
             return
-        self._log.error("executor.command_failed", command=type(waiting.command).__name__, exc_info=fault)
+        self._log.error("%s failed", type(waiting.command).__name__, exc_info=fault)
         _fail(waiting, fault)
 
     async def _can_never_commit(self, batch_id: BatchId) -> bool:
@@ -276,11 +278,9 @@ class Executor:
             pause_ms = min(pause_ms * 2, 5_000)
 
     async def _attempt(self, batch: list[_Waiting], attempt: _Attempt) -> None:
-        work = Work(
-            batch_id=attempt.batch_id, now=self._clock.now(), ids=self._ids, subscriptions=self._subscriptions
-        )
+        work = Work(batch_id=attempt.batch_id, now=self._clock.now(), ids=self._ids, subscriptions=self._subscriptions)
         async with self._database.unit_of_work() as unit:
-            await unit.lock(work, await self._footprint(batch, unit))
+            await unit.lock(work, await self._footprint(batch, unit, work))
             for waiting in batch:
                 if not waiting.future.done():
                     self._handle(waiting, work, attempt)
@@ -288,7 +288,7 @@ class Executor:
             await unit.flush(work)
             await unit.commit()
 
-    async def _footprint(self, batch: list[_Waiting], unit: UnitOfWork) -> Footprint:
+    async def _footprint(self, batch: list[_Waiting], unit: UnitOfWork, work: Work) -> Footprint:
         by_type: defaultdict[type, list[Any]] = defaultdict(list)
         footprint = Footprint()
         for waiting in batch:
@@ -299,8 +299,14 @@ class Executor:
                 footprint.add(DELIVERIES, (waiting.delivery.consumer, waiting.delivery.event_id))
             if waiting.deferrals:
                 footprint.merge(waiting.extra)
+
+        async def find(index: Index[K, V], keys: Collection[K]) -> Mapping[K, V]:
+            found = await unit.find(index, keys)
+            work.looked_up(index, found)
+            return found
+
         for command_type, commands in by_type.items():
-            footprint.merge(await self._handlers[command_type][0].footprint(commands, unit.find))
+            footprint.merge(await self._handlers[command_type][0].footprint(commands, find))
         return footprint
 
     def _handle(self, waiting: _Waiting, work: Work, attempt: _Attempt) -> None:
@@ -317,7 +323,7 @@ class Executor:
             return
         except Exception as bug:  # noqa: BLE001  (one caller's bug is that caller's alone)
             work.forget()
-            self._log.error("executor.command_failed", command=type(waiting.command).__name__, exc_info=bug)
+            self._log.error("%s failed", type(waiting.command).__name__, exc_info=bug)
             attempt.outcomes.append(_Outcome(waiting, error=bug))
             return
         error = result.error if isinstance(result, Refused) else None

@@ -146,6 +146,7 @@ class Work:
         self._rows: dict[Kind[Any, Any], dict[Hashable, Any]] = {}
         self._before: dict[Kind[Any, Any], dict[Hashable, Any]] = {}
         self._appended: dict[Appended[Any], list[Any]] = {EVENTS: [], AUDIT: []}
+        self._found: dict[Index[Any, Any], dict[Hashable, Any]] = {}
         self._undo: list[tuple[dict[Hashable, Any], Hashable, Any]] = []
         self._marks: dict[Appended[Any], int] = {}
 
@@ -161,6 +162,10 @@ class Work:
         """Take in rows read and locked; a key without a row is given as None, so that it may be added."""
         self._rows.setdefault(kind, {}).update(rows)
         self._before.setdefault(kind, {}).update(rows)
+
+    def looked_up(self, index: Index[K, V], found: Mapping[K, V]) -> None:
+        """Keep what a footprint found, so that the handlers can read it."""
+        self._found.setdefault(index, {}).update(found)
 
     def changes(self, kind: Kind[K, V]) -> list[Change[V]]:
         """Every row of this kind that is now another value than the one read, in the order of first reading."""
@@ -196,6 +201,10 @@ class Work:
             return cast("V | None", self._rows[kind][key])
         except KeyError:
             raise NotLocked(kind, [key]) from None
+
+    def found(self, index: Index[K, V], key: K) -> V | None:
+        """What the footprint's look-up found under this key; unlocked, so only for what does not change."""
+        return cast("V | None", self._found.get(index, {}).get(key))
 
     def seen(self, kind: Kind[K, V], key: K) -> V | None:
         """The row if this batch has read or written it, None otherwise."""

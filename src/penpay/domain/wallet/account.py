@@ -6,9 +6,11 @@ be bookable here and a difference must show. What belongs to a customer never ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from penpay.domain.shared.errors import AccountNotFound, CurrencyMismatch, Overdrawn
@@ -93,7 +95,7 @@ class ChartLine:
 _KES, _USD = Currency.KES, Currency.USD
 _ASSET, _LIABILITY = AccountType.ASSET, AccountType.LIABILITY
 
-CHART: dict[str, ChartLine] = {
+CHART: Final[Mapping[str, ChartLine]] = {
     "mpesa:collection": ChartLine("M-Pesa collection account", _ASSET, _KES, may_go_negative=True),
     "deriv:agent": ChartLine("Deriv payment-agent account", _ASSET, _USD, may_go_negative=True),
     "deriv:in_flight": ChartLine("Deriv transfers in flight", _LIABILITY, _USD),
@@ -109,7 +111,7 @@ CHART: dict[str, ChartLine] = {
 }
 """Accounts there is one of."""
 
-FAMILIES: dict[str, dict[str, ChartLine]] = {
+FAMILIES: Final[Mapping[str, Mapping[str, ChartLine]]] = {
     "wallet": {
         "KES": ChartLine("Customer wallet, KES", _LIABILITY, _KES),
         "USD": ChartLine("Customer wallet, USD", _LIABILITY, _USD),

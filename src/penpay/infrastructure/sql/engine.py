@@ -83,4 +83,6 @@ def _constraint(error: IntegrityError) -> str:
     if isinstance(name, str):
         return name
     text = str(original)
-    return text if text.startswith(("UNIQUE constraint", "CHECK constraint", "FOREIGN KEY", "NOT NULL")) else "constraint"
+    return (
+        text if text.startswith(("UNIQUE constraint", "CHECK constraint", "FOREIGN KEY", "NOT NULL")) else "constraint"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,9 +17,9 @@ from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
-_TYPES = {member.value: member for member in AccountType}
-_CURRENCIES = {member.value: member for member in Currency}
-_SIDES = {member.value: member for member in LedgerSide}
+_TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}
+_CURRENCIES: Final[Mapping[str, Currency]] = {member.value: member for member in Currency}
+_SIDES: Final[Mapping[str, LedgerSide]] = {member.value: member for member in LedgerSide}
 
 
 class WalletRepository:

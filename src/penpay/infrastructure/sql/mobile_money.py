@@ -114,8 +114,8 @@ class SubscriberRepository:
 
     kind = SUBSCRIBERS
     table = operator_customers
-    key = ("id",)
-    mutable = (
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = (
         "status",
         "wrong_pins",
         "open_push_id",
@@ -194,8 +194,8 @@ class MerchantRepository:
 
     kind = MERCHANTS
     table = operator_merchants
-    key = ("id",)
-    mutable = ()
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = ()
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, Merchant | None]:
         statement = select(operator_merchants).where(operator_merchants.c.short_code.in_(keys))
@@ -219,8 +219,8 @@ class StkPushRepository:
 
     kind = STK_PUSHES
     table = stk_pushes
-    key = ("id",)
-    mutable = ("state", "result_code", "result_text", "receipt", "ended_at", "version")
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = ("state", "result_code", "result_text", "receipt", "ended_at", "version")
 
     def __init__(self, cipher: FieldCipher, index: BlindIndex) -> None:
         self._cipher = cipher
@@ -298,8 +298,8 @@ class ReceiptRepository:
 
     kind = RECEIPTS
     table = operator_receipts
-    key = ("name",)
-    mutable = ("day", "used", "version")
+    key: tuple[str, ...] = ("name",)
+    mutable: tuple[str, ...] = ("day", "used", "version")
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, ReceiptCounter | None]:
         statement = select(operator_receipts).where(operator_receipts.c.name.in_(keys))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -29,8 +31,8 @@ metadata = MetaData(
 )
 
 
-def _id(name: str = "id", *args: object, **options: object) -> Column[object]:
-    return Column(name, Identifier, *args, **options)  # type: ignore[arg-type]  # passes Column's own arguments on
+def _id(name: str = "id", *args: Any, **options: Any) -> Column[Any]:
+    return Column(name, Identifier, *args, **options)
 
 
 # -- executor
@@ -207,8 +209,10 @@ transactions = Table(
     Column("amount_cents", Cents, nullable=False),
     Column("currency", Word(3), nullable=False),
     Column("deriv_login_id", Word(20), nullable=False),
-    Column("kes_charged_cents", Cents, nullable=False),
     Column("usd_cents", Cents, nullable=False),
+    Column("kes_at_mid_cents", Cents, nullable=False),
+    Column("kes_priced_cents", Cents, nullable=False),
+    Column("kes_charged_cents", Cents, nullable=False),
     Column("rate_mid_e8", BigInteger, nullable=False),
     Column("rate_spread_bps", Integer, nullable=False),
     Column("rate_source", Word(64), nullable=False),
@@ -226,26 +230,25 @@ transactions = Table(
 )
 
 
-def _evidence() -> list[Column[object]]:
+def _evidence() -> list[Column[Any]]:
     """The columns every evidence row has; the states are drawn in `domain.payments.evidence`."""
-    columns: list[Column[object]] = [
+    return [
         _id(primary_key=True),
-        Column("purpose", Word(20), nullable=False),  # type: ignore[list-item]  # Column is invariant in its type
+        Column("purpose", Word(20), nullable=False),
         _id("subject_id", ForeignKey("transactions.id"), nullable=False),
-        Column("state", Word(10), nullable=False),  # type: ignore[list-item]  # as above
-        Column("amount_cents", Cents, nullable=False),  # type: ignore[list-item]  # as above
-        Column("currency", Word(3), nullable=False),  # type: ignore[list-item]  # as above
-        Column("due_at", Moment),  # type: ignore[list-item]  # as above
-        Column("lease_until", Moment),  # type: ignore[list-item]  # as above
-        Column("fence", BigInteger, nullable=False),  # type: ignore[list-item]  # as above
-        Column("attempts", Integer, nullable=False),  # type: ignore[list-item]  # as above
-        Column("code", Word(64)),  # type: ignore[list-item]  # as above
-        Column("created_at", Moment, nullable=False),  # type: ignore[list-item]  # as above
-        Column("sent_at", Moment),  # type: ignore[list-item]  # as above
-        Column("decided_at", Moment),  # type: ignore[list-item]  # as above
-        Column("version", BigInteger, nullable=False),  # type: ignore[list-item]  # as above
+        Column("state", Word(10), nullable=False),
+        Column("amount_cents", Cents, nullable=False),
+        Column("currency", Word(3), nullable=False),
+        Column("due_at", Moment),
+        Column("lease_until", Moment),
+        Column("fence", BigInteger, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("code", Word(64)),
+        Column("created_at", Moment, nullable=False),
+        Column("sent_at", Moment),
+        Column("decided_at", Moment),
+        Column("version", BigInteger, nullable=False),
     ]
-    return columns
 
 
 mpesa_requests = Table(
@@ -254,10 +257,12 @@ mpesa_requests = Table(
     *_evidence(),
     Column("account_reference", Word(12), nullable=False, unique=True),
     Column("phone_sealed", LargeBinary, nullable=False),
-    Column("checkout_request_id", Word(64), unique=True),
+    Column("checkout_sealed", LargeBinary),
+    Column("checkout_index", Word(64), unique=True),
     Column("merchant_request_id", Word(64)),
     Column("receipt", Word(20), unique=True),
     Column("verified_at", Moment),
+    Column("disputed_cents", Cents),
     CheckConstraint("amount_cents > 0", name="amount"),
     Index("ix_mpesa_requests_due_at", "due_at"),
     Index("ix_mpesa_requests_subject_id", "subject_id"),

@@ -81,7 +81,11 @@ class Schema:
     """Every repository of a database, in the order in which rows are locked and written."""
 
     def __init__(
-        self, *, repositories: Sequence[Repository[Any, Any]], finders: Sequence[Finder], appenders: Sequence[Appender[Any]]
+        self,
+        *,
+        repositories: Sequence[Repository[Any, Any]],
+        finders: Sequence[Finder],
+        appenders: Sequence[Appender[Any]],
     ) -> None:
         self.repositories = tuple(repositories)
         self.finders = {finder.index: finder for finder in finders}

@@ -1,0 +1,308 @@
+"""M-Pesa's callbacks: stored raw before anything is read, then applied; nothing they say leaves our books unasked.
+
+Daraja signs nothing. What proves a callback is ours is the signed token in its path; what proves the money is our own
+question. So a callback may move money inside the books, and anything odd about it only makes us ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final, Protocol
+from uuid import UUID
+
+from penpay.application.payments.collecting import (
+    book_payment,
+    booked_amount,
+    fail_deposit,
+    failure_code,
+    request_and_transaction,
+    requests_footprint,
+)
+from penpay.application.payments.policy import WEBHOOK_RETRY_AFTER
+from penpay.application.payments.reviewing import open_review
+from penpay.application.payments.rows import (
+    MPESA_REQUESTS,
+    REQUESTS_BY_RECEIPT,
+    SUBJECTS_OF_REQUESTS,
+    TRANSACTIONS,
+    WEBHOOKS,
+    ReviewReason,
+    Subject,
+    Webhook,
+    WebhookOutcome,
+)
+from penpay.application.shared.executor import Executor
+from penpay.application.shared.ports import Ids
+from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.domain.mpesa.callback import StkCallback, UnreadableCallback, parse_stk_callback, phone_matches
+from penpay.domain.mpesa.gateway import PaymentOutcome
+from penpay.domain.mpesa.verdicts import callback_verdict
+from penpay.domain.payments.evidence import EvidenceState, MpesaRequest
+from penpay.domain.payments.transaction import Transaction
+from penpay.domain.shared.errors import CallbackRefused
+from penpay.domain.shared.ids import MpesaRequestId, WebhookId
+
+STK_PURPOSE: Final = "stk"
+"""Bound into the path token, so that it opens nothing else."""
+_SOURCE: Final = "daraja_stk"
+
+
+class PathTokens(Protocol):
+    """Signed path segments."""
+
+    def verify(self, purpose: str, token: str) -> UUID | None:
+        """The subject of a token we made for this purpose, None for any other text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWebhook:
+    """Keep a message as it came. `outcome` is RECEIVED, or why it will not be applied."""
+
+    webhook_id: WebhookId
+    subject_id: MpesaRequestId | None
+    remote_address: str
+    body: bytes
+    outcome: WebhookOutcome
+
+
+class RecordWebhookHandler:
+    async def footprint(self, commands: Sequence[RecordWebhook], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+        return Footprint()
+
+    def handle(self, command: RecordWebhook, work: Work) -> None:
+        """Store it; a refused one leaves its trace in the audit log too."""
+        received = command.outcome is WebhookOutcome.RECEIVED
+        webhook = Webhook(
+            id=command.webhook_id,
+            source=_SOURCE,
+            subject_id=command.subject_id,
+            remote_address=command.remote_address,
+            body=command.body,
+            body_hash=hashlib.sha256(command.body).hexdigest(),
+            outcome=command.outcome,
+            due_at=work.now + WEBHOOK_RETRY_AFTER if received else None,
+            created_at=work.now,
+        )
+        work.add(WEBHOOKS, webhook.id, webhook)
+        action = "webhook.received" if received else "webhook.refused"
+        work.audit("mpesa", action, "webhook", webhook.id, outcome=webhook.outcome.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyWebhook:
+    """Let a stored callback do what it says, as far as it may. Applying it again changes nothing."""
+
+    webhook_id: WebhookId
+    request_id: MpesaRequestId
+    callback: StkCallback | None
+    """As parsed; None when it cannot be read."""
+
+
+class ApplyWebhookHandler:
+    async def footprint(self, commands: Sequence[ApplyWebhook], find: Find) -> Footprint:
+        receipts = {c.callback.receipt for c in commands if c.callback and c.callback.receipt}
+        await find(REQUESTS_BY_RECEIPT, receipts)
+        footprint = await requests_footprint({command.request_id for command in commands}, find)
+        return footprint.add(WEBHOOKS, *(command.webhook_id for command in commands))
+
+    def handle(self, command: ApplyWebhook, work: Work) -> WebhookOutcome:
+        """Apply it once and say what became of it."""
+        webhook = work.get(WEBHOOKS, command.webhook_id)
+        if webhook is None or webhook.outcome is not WebhookOutcome.RECEIVED:
+            return webhook.outcome if webhook else WebhookOutcome.UNKNOWN_SUBJECT
+        outcome = self._outcome(command, work)
+        work.put(WEBHOOKS, webhook.id, replace(webhook, outcome=outcome, due_at=None, version=webhook.version + 1))
+        work.audit("mpesa", "webhook.applied", "webhook", webhook.id, outcome=outcome.value)
+        return outcome
+
+    def _outcome(self, command: ApplyWebhook, work: Work) -> WebhookOutcome:
+        callback = command.callback
+        if work.found(SUBJECTS_OF_REQUESTS, command.request_id) is None:
+            return WebhookOutcome.UNKNOWN_SUBJECT
+        if callback is None:
+            return WebhookOutcome.UNREADABLE
+        request, transaction, subject = request_and_transaction(work, command.request_id)
+        transaction, event = transaction.moved(
+            "MpesaCallbackReceived",
+            transaction.status,
+            work.now,
+            webhook_id=str(command.webhook_id),
+            result_code=callback.result_code,
+        )
+        work.put(TRANSACTIONS, transaction.id, transaction)
+        work.record(event)
+        known = request.checkout_request_id
+        if known is not None and callback.checkout_request_id != known:
+            return _contradiction(work, request, transaction, ReviewReason.IDENTITY_MISMATCH)
+        request = request.learned(callback.checkout_request_id, callback.merchant_request_id)
+        verdict = callback_verdict(callback.result_code)
+        if request.is_final:
+            return self._after_the_end(request, transaction, callback, verdict, work)
+        if verdict is PaymentOutcome.PAID:
+            return self._paid(request, transaction, subject, callback, work)
+        if verdict is PaymentOutcome.FAILED and request.state is not EvidenceState.INTENDED:
+            failed = request.moved(EvidenceState.FAILED, work.now, due_at=None, code=callback.result_code)
+            work.put(MPESA_REQUESTS, request.id, failed)
+            fail_deposit(work, transaction, failure_code(callback.result_code))
+            return WebhookOutcome.APPLIED
+        return _ask(work, request, callback.result_code)
+
+    def _paid(
+        self, request: MpesaRequest, transaction: Transaction, subject: Subject, callback: StkCallback, work: Work
+    ) -> WebhookOutcome:
+        if not _fits(request, callback, work) or request.state is EvidenceState.INTENDED:
+            return _dispute(work, request, callback)
+        confirmed = replace(request, receipt=callback.receipt).moved(
+            EvidenceState.CONFIRMED, work.now, due_at=work.now, code=callback.result_code
+        )
+        work.put(MPESA_REQUESTS, request.id, confirmed)
+        book_payment(
+            work,
+            confirmed,
+            transaction,
+            subject,
+            event="MpesaPaymentReceived",
+            happened_at=min(callback.paid_at or work.now, work.now),
+            receipt=callback.receipt,
+        )
+        return WebhookOutcome.APPLIED
+
+    @staticmethod
+    def _after_the_end(
+        request: MpesaRequest, transaction: Transaction, callback: StkCallback, verdict: PaymentOutcome, work: Work
+    ) -> WebhookOutcome:
+        """A callback for a push whose outcome is known: a repeat, a receipt that comes later, or a contradiction."""
+        confirmed = request.state is EvidenceState.CONFIRMED
+        if verdict is PaymentOutcome.PAID and not confirmed:
+            # Money after a failure: believed only when M-Pesa says so itself, and then it is nobody's yet.
+            return _dispute(work, request, callback)
+        if verdict is PaymentOutcome.PAID:
+            if not _fits(request, callback, work) or request.receipt not in {None, callback.receipt}:
+                return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
+            if request.receipt is None and callback.receipt is not None:
+                attached = replace(request, receipt=callback.receipt, version=request.version + 1)
+                work.put(MPESA_REQUESTS, request.id, attached)
+                after, event = transaction.moved(
+                    "MpesaReceiptAttached", transaction.status, work.now, receipt=callback.receipt
+                )
+                work.put(TRANSACTIONS, after.id, after)
+                work.record(event)
+                return WebhookOutcome.APPLIED
+            return WebhookOutcome.REPEATED
+        if verdict is PaymentOutcome.FAILED and confirmed:
+            return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
+        return WebhookOutcome.REPEATED
+
+
+def _fits(request: MpesaRequest, callback: StkCallback, work: Work) -> bool:
+    """Whether amount, phone and receipt are what we asked for and nobody else's."""
+    owner = work.found(REQUESTS_BY_RECEIPT, callback.receipt) if callback.receipt else None
+    return (
+        callback.amount == request.amount
+        and phone_matches(callback.phone_text, request.phone) is not False
+        and owner in {None, request.id}
+    )
+
+
+def _ask(work: Work, request: MpesaRequest, code: str) -> WebhookOutcome:
+    """Nothing is decided; we ask M-Pesa now."""
+    state = EvidenceState.UNKNOWN if request.state is EvidenceState.INTENDED else request.state
+    if request.lease_until is None:
+        request = request.moved(state, work.now, due_at=work.now, code=code)
+    else:
+        request = replace(request, due_at=work.now, version=request.version + 1)
+    work.put(MPESA_REQUESTS, request.id, request)
+    return WebhookOutcome.APPLIED
+
+
+def _dispute(work: Work, request: MpesaRequest, callback: StkCallback) -> WebhookOutcome:
+    """Keep what the callback claims and ask; an unreadable amount counts as what we asked for."""
+    told = callback.amount.cents if callback.amount is not None else request.amount.cents
+    return _ask(work, replace(request, disputed_cents=told), callback.result_code)
+
+
+def _contradiction(work: Work, request: MpesaRequest, transaction: Transaction, reason: ReviewReason) -> WebhookOutcome:
+    open_review(work, transaction, reason, booked_amount(request))
+    return WebhookOutcome.CONTRADICTS
+
+
+class MpesaCallbackVerifier:
+    """The door for callbacks: tells ours from foreign ones, and answers once the message is durable."""
+
+    def __init__(  # every argument is a port or a setting
+        self,
+        *,
+        executor: Executor,
+        tokens: PathTokens,
+        ids: Ids,
+        allowed_sources: Sequence[IPv4Network | IPv6Network],
+        applied: Callable[[], None],
+    ) -> None:
+        self._executor = executor
+        self._tokens = tokens
+        self._ids = ids
+        self._allowed_sources = tuple(allowed_sources)
+        self._applied = applied
+        self._log = logging.getLogger(__name__)
+
+    async def receive(self, *, token: str, remote_address: str, body: bytes) -> None:
+        """Store the message and apply it, in one commit where nothing stands in the way.
+
+        Returns once it is durable. A fault in applying it never takes the stored message with it; the callback worker
+        tries again. Raises CallbackRefused, after the audited refusal is committed, for a token we did not make or a
+        source that is not on the list.
+        """
+        subject = self._tokens.verify(STK_PURPOSE, token)
+        outcome = WebhookOutcome.RECEIVED
+        if subject is None:
+            outcome = WebhookOutcome.REFUSED_TOKEN
+        elif not self._is_allowed(remote_address):
+            outcome = WebhookOutcome.REFUSED_SOURCE
+        request_id = None if subject is None else MpesaRequestId(subject)
+        record = RecordWebhook(
+            webhook_id=WebhookId(self._ids.new()),
+            subject_id=request_id,
+            remote_address=remote_address,
+            body=body,
+            outcome=outcome,
+        )
+        if outcome is not WebhookOutcome.RECEIVED or request_id is None:
+            await self._executor.execute(record)
+            raise CallbackRefused
+        stored = self._executor.enqueue(record)
+        applied = self._executor.enqueue(
+            ApplyWebhook(webhook_id=record.webhook_id, request_id=request_id, callback=read(body))
+        )
+        _, fault = await asyncio.gather(stored, _outcome_of(applied))
+        if fault is not None:
+            self._log.error("a stored callback could not be applied yet: %s", type(fault).__name__)
+        self._applied()
+
+    def _is_allowed(self, remote_address: str) -> bool:
+        try:
+            address = ip_address(remote_address)
+        except ValueError:
+            return False
+        return any(address in network for network in self._allowed_sources)
+
+
+def read(body: bytes) -> StkCallback | None:
+    """The callback in a stored body, None when it is not one."""
+    try:
+        return parse_stk_callback(body)
+    except UnreadableCallback:
+        return None
+
+
+async def _outcome_of(applied: asyncio.Future[WebhookOutcome]) -> Exception | None:
+    try:
+        await applied
+    except Exception as fault:  # noqa: BLE001  (the message is stored; whatever this is, the worker tries again)
+        return fault
+    return None

@@ -1,0 +1,245 @@
+"""Every setting of the program, read from the environment once, at the start; `.env.example` lists them with meanings.
+
+Only `bootstrap` and the command line see settings; everything below takes plain arguments. A field is the environment
+variable's name in lower case, without `PENPAY_` where that stands in front.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from penpay.domain.deriv.login_id import DerivLoginId
+from penpay.domain.shared.errors import InvalidDerivLoginId
+from penpay.infrastructure.security.keys import KeyPurpose, KeyRing, derive_key, parse_key, parse_key_ring
+
+Network = IPv4Network | IPv6Network
+S = TypeVar("S", bound="DatabaseSettings")
+
+SAFARICOM: Final = (
+    "196.201.214.200,196.201.214.206,196.201.214.207,196.201.214.208,196.201.213.114,196.201.213.44,"
+    "196.201.212.127,196.201.212.138,196.201.212.129,196.201.212.136,196.201.212.74,196.201.212.69"
+)
+"""The addresses Safaricom has published for callbacks (daraja.md §6.1)."""
+_LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+_DRIVERS: Final[Mapping[str, str]] = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+class AppEnv(StrEnum):
+    """What this process is for."""
+
+    DEVELOPMENT = "development"
+    TESTING = "testing"
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+class InvalidSettings(Exception):
+    """The environment cannot be used. `faults` holds every reason, each naming a setting and never showing its value."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.faults = faults
+
+
+def _database_url(text: str) -> str:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # Without the cause: it quotes the address, which may hold a password.
+        raise ValueError("is not the address of a database") from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise ValueError("must begin with sqlite:// or postgresql://")
+    if driver.startswith("postgresql") and "sslmode" in url.query:
+        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
+    return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _networks(text: str) -> str:
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            ip_network(part)
+        except ValueError:
+            raise ValueError("must be addresses or networks (CIDR) separated by commas") from None
+    return text
+
+
+def _parsed_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part) for part in filter(None, map(str.strip, text.split(","))))
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+Networks = Annotated[str, AfterValidator(_networks)]
+
+
+class DatabaseSettings(BaseSettings):
+    """What a command needs that only looks after the database: no secret of any provider."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    app_env: AppEnv = AppEnv.DEVELOPMENT
+    # An address may hold a password, so it never appears in a repr.
+    database_url: DatabaseUrl = Field("sqlite+aiosqlite:///var/penpay.db", repr=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (pydantic-settings passes all of them by name)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (as above)
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (as above)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (as above)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from `_loaded` alone, so that a test's settings cannot depend on who runs it."""
+        return (init_settings,)
+
+
+class Settings(DatabaseSettings):
+    """Everything that can be set."""
+
+    operator_database_url: DatabaseUrl = Field("sqlite+aiosqlite:///var/operator.db", repr=False)
+    redis_url: str | None = Field(None, repr=False)
+
+    mpesa_consumer_key: SecretStr = Field(min_length=1)
+    mpesa_consumer_secret: SecretStr = Field(min_length=1)
+    mpesa_short_code: str = Field(pattern=r"^[1-9][0-9]{4,6}$")
+    mpesa_passkey: SecretStr = Field(min_length=1)
+    mpesa_callback_url: str
+    mpesa_base_url: str
+
+    deriv_endpoint: str
+    deriv_app_id: int = Field(ge=1)
+    deriv_token: SecretStr = Field(min_length=1)
+    deriv_login_id: str
+
+    field_keys: SecretStr = Field(validation_alias="PENPAY_FIELD_KEYS")
+    master_key: SecretStr = Field(validation_alias="PENPAY_MASTER_KEY")
+
+    http_host: str = Field("127.0.0.1", validation_alias="PENPAY_HTTP_HOST")
+    http_port: int = Field(8000, validation_alias="PENPAY_HTTP_PORT", ge=0, le=65_535)
+
+    fx_spread_bps: int = Field(200, validation_alias="PENPAY_FX_SPREAD_BPS", ge=0, le=2_000)
+    fx_max_age_hours: int = Field(24, validation_alias="PENPAY_FX_MAX_AGE_HOURS", ge=1, le=24 * 31)
+    fx_max_move_bps: int = Field(300, validation_alias="PENPAY_FX_MAX_MOVE_BPS", ge=1, le=10_000)
+    rate_lock_minutes: int = Field(15, validation_alias="PENPAY_RATE_LOCK_MINUTES", ge=1, le=24 * 60)
+    deposit_min_usd_cents: int = Field(200, validation_alias="PENPAY_DEPOSIT_MIN_USD_CENTS", ge=1)
+    deposit_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_DEPOSIT_MAX_USD_CENTS", ge=1)
+    stk_first_query_seconds: int = Field(30, validation_alias="PENPAY_STK_FIRST_QUERY_SECONDS", ge=1, le=3_600)
+
+    callback_allow_list: Networks = Field(SAFARICOM, validation_alias="PENPAY_CALLBACK_ALLOW_LIST")
+    trusted_proxies: Networks = Field("", validation_alias="PENPAY_TRUSTED_PROXIES")
+
+    @field_validator("mpesa_callback_url", "mpesa_base_url", "deriv_endpoint")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        """An absolute address, encrypted in production: what it carries decides about money."""
+        plain, secure = ("ws", "wss") if info.field_name == "deriv_endpoint" else ("http", "https")
+        parts = urlsplit(value)
+        if not parts.hostname or parts.scheme not in {plain, secure} or parts.query or parts.fragment:
+            raise ValueError(f"must be an address beginning with {plain}:// or {secure}://")
+        if info.data.get("app_env") is AppEnv.PRODUCTION and parts.scheme != secure:
+            raise ValueError(f"must begin with {secure}:// in production")
+        return value.rstrip("/")
+
+    @field_validator("deriv_login_id")
+    @classmethod
+    def _login_id(cls, value: str) -> str:
+        try:
+            return DerivLoginId.parse(value).value
+        except InvalidDerivLoginId:
+            raise ValueError("is not a Deriv login id such as CR123456") from None
+
+    @field_validator("field_keys")
+    @classmethod
+    def _field_keys(cls, value: SecretStr) -> SecretStr:
+        parse_key_ring(value.get_secret_value())
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _master_key(cls, value: SecretStr) -> SecretStr:
+        parse_key(value.get_secret_value(), name="the setting")
+        return value
+
+    @field_validator("deposit_max_usd_cents")
+    @classmethod
+    def _bounds(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("deposit_min_usd_cents", value):
+            raise ValueError("must not be below PENPAY_DEPOSIT_MIN_USD_CENTS")
+        return value
+
+    @property
+    def key_ring(self) -> KeyRing:
+        """The keys that seal fields."""
+        return parse_key_ring(self.field_keys.get_secret_value())
+
+    def derived_key(self, purpose: KeyPurpose) -> bytes:
+        """The key of one purpose, from the master key."""
+        return derive_key(parse_key(self.master_key.get_secret_value(), name="PENPAY_MASTER_KEY"), purpose)
+
+    @property
+    def callback_networks(self) -> tuple[Network, ...]:
+        """Where callbacks may come from; outside production also this machine."""
+        allowed = _parsed_networks(self.callback_allow_list)
+        return allowed if self.app_env is AppEnv.PRODUCTION else (*allowed, *_LOOPBACK)
+
+    @property
+    def trusted_proxy_networks(self) -> tuple[Network, ...]:
+        """Whose word about a caller's address is taken."""
+        return _parsed_networks(self.trusted_proxies)
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """All settings, from `env` or else from the process's environment over the file `.env` beside it.
+
+    An empty value counts as not given. Raises InvalidSettings with every fault at once.
+    """
+    return _loaded(Settings, env)
+
+
+def load_database_settings(env: Mapping[str, str] | None = None) -> DatabaseSettings:
+    """The database's settings alone, from where `load_settings` takes them. Raises InvalidSettings."""
+    return _loaded(DatabaseSettings, env)
+
+
+def _loaded(kind: type[S], env: Mapping[str, str] | None) -> S:
+    given = {name.upper(): value for name, value in (_environment() if env is None else env).items() if value}
+    values: dict[str, str] = {}
+    for name, field in kind.model_fields.items():
+        alias = field.validation_alias if isinstance(field.validation_alias, str) else None
+        if (alias or name.upper()) in given:
+            values[alias or name] = given[alias or name.upper()]
+    try:
+        return kind(**values)  # type: ignore[arg-type]  # the text of each value is what pydantic parses
+    except ValidationError as error:
+        faults = [_fault(str(found["loc"][0]), found["type"], found["msg"]) for found in error.errors()]
+    # Outside the handler: the error holds every value, and a traceback must not lead to it.
+    raise InvalidSettings(tuple(faults))
+
+
+def _environment() -> Mapping[str, str]:
+    file = DotEnvSettingsSource(Settings, env_file=Path(".env"), case_sensitive=True).env_vars
+    return {**{name: value for name, value in file.items() if value is not None}, **os.environ}
+
+
+def _fault(name: str, kind: str, message: str) -> str:
+    told = "is missing" if kind == "missing" else re.sub(r"^Value error, ", "", message)
+    return f"{name.upper()}: {told}"

@@ -1,0 +1,1 @@
+"""Deposits and withdrawals: the transaction, the evidence of money moved outside, and the limits."""

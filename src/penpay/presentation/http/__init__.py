@@ -1,0 +1,1 @@
+"""The HTTP API: routes, credentials, strict bodies and problem details."""

@@ -1,0 +1,200 @@
+"""Problem details (RFC 9457): the one table of HTTP statuses, and how every failure is put into words.
+
+A problem names fields and reasons, never the values that were sent, and never what went wrong inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penpay.domain.shared.errors import DomainError, InvalidRequest, NotFound
+
+STATUS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        # What was sent cannot be read, or not here.
+        "invalid_request": 400,
+        "request_too_large": 413,
+        "unsupported_media_type": 415,
+        # It can be read, and says something that can never be done.
+        "invalid_amount": 422,
+        "amount_out_of_range": 422,
+        "unknown_currency": 422,
+        "currency_mismatch": 422,
+        "invalid_phone_number": 422,
+        "invalid_email": 422,
+        "invalid_deriv_login_id": 422,
+        "invalid_idempotency_key": 422,
+        "invalid_pin": 422,
+        "invalid_short_code": 422,
+        "unbalanced_journal": 422,
+        # Who asks.
+        "unauthorized": 401,
+        "forbidden": 403,
+        "deriv_account_not_yours": 403,
+        # What is not there.
+        "not_found": 404,
+        "account_not_found": 404,
+        "journal_not_found": 404,
+        "subscriber_not_found": 404,
+        "merchant_not_found": 404,
+        "push_not_found": 404,
+        "callback_refused": 404,
+        # What stands against it as things are now.
+        "limit_exceeded": 409,
+        "idempotency_conflict": 409,
+        "in_progress": 409,
+        "overdrawn": 409,
+        "duplicate_journal": 409,
+        "rate_not_approvable": 409,
+        "illegal_move": 409,
+        "lost_licence": 409,
+        "subscriber_busy": 409,
+        "subscriber_exists": 409,
+        "checkout_id_taken": 409,
+        "push_ended": 409,
+        # Ours to put right; the same request may be sent again.
+        "fx_unavailable": 503,
+        "overloaded": 503,
+        "commit_unresolved": 503,
+    }
+)
+"""The HTTP status of every refusal; a test holds it against the error catalogue."""
+
+RETRY_AFTER_SECONDS: Final[Mapping[str, int]] = MappingProxyType(
+    {"overloaded": 1, "commit_unresolved": 1, "in_progress": 1, "fx_unavailable": 60}
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+METHOD_NOT_ALLOWED: Final = "method_not_allowed"
+INTERNAL_ERROR: Final = "internal_error"
+
+_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "missing": "is required",
+        "extra_forbidden": "is not a field of this request",
+        "int_type": "must be an integer",
+        "int_parsing": "must be an integer",
+        "greater_than_equal": "is too small",
+        "less_than_equal": "is too large",
+        "string_type": "must be text",
+        "string_too_long": "is too long",
+        "uuid_parsing": "must be a UUID",
+        "model_attributes_type": "must be a JSON object",
+    }
+)
+"""Our words for what Pydantic found; its own messages may quote what was sent."""
+_NAME_LETTERS: Final = 64
+
+
+def problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    details: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem response; `details` become members of their own and cannot replace the standard ones."""
+    body = {
+        **(details or {}),
+        "type": f"urn:penpay:error:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+    }
+    return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def refusal(request: Request, error: DomainError) -> Response:
+    """The problem response of a refusal, with the headers its status calls for."""
+    headers = {}
+    if error.code == "unauthorized":
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.code == "request_too_large":
+        headers["Connection"] = "close"  # what was not read of the body must not be taken for the next request
+    if error.code in RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS[error.code])
+    return problem(
+        request,
+        status=STATUS[error.code],
+        code=error.code,
+        title=error.title,
+        detail=error.message,
+        details=error.details,
+        headers=headers,
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, DomainError):
+        raise error
+    return refusal(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return refusal(request, invalid(error.errors()))
+
+
+def invalid(errors: Sequence[Any]) -> InvalidRequest:
+    """What Pydantic found, as a refusal that names each offending field and why, and no value."""
+    reasons: dict[str, str] = {}
+    for error in errors:
+        where = [str(part) for part in error["loc"][1:]] or [str(error["loc"][0])]
+        name = ".".join(where)[:_NAME_LETTERS]
+        reasons.setdefault(name, _REASONS.get(error["type"], "is not valid"))
+    detail = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
+    return InvalidRequest(f"{detail}.", fields=sorted(reasons), reasons=reasons)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What the router itself raises: there is no such path (404), or not with this method (405)."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:  # noqa: PLR2004  (the HTTP status)
+        return problem(
+            request,
+            status=405,
+            code=METHOD_NOT_ALLOWED,
+            title="This path does not take that method.",
+            detail=f"{request.method} is not possible here.",
+            headers=error.headers,
+        )
+    if error.status_code == 404:  # noqa: PLR2004  (the HTTP status)
+        return refusal(request, NotFound())
+    return await _failed(request, error)
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    """A fault of ours. The server logs it; the caller learns nothing of it."""
+    return problem(
+        request,
+        status=500,
+        code=INTERNAL_ERROR,
+        title="Something failed on our side.",
+        detail="The request was not completed. It may be sent again with the same idempotency key.",
+    )
+
+
+HANDLERS: Final[Mapping[int | type[Exception], Any]] = MappingProxyType(
+    {
+        DomainError: _refused,
+        RequestValidationError: _invalid,
+        HTTPException: _no_route,
+        Exception: _failed,
+    }
+)
+"""For `FastAPI(exception_handlers=…)`."""

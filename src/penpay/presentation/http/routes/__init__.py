@@ -1,0 +1,1 @@
+"""The paths we answer, one module a resource."""
