@@ -52,7 +52,7 @@ class AppEnv(StrEnum):
 
 
 class InvalidSettings(Exception):
-    """The environment cannot be used. `faults` holds every reason, each naming a setting and never showing its value."""
+    """The environment cannot be used; `faults` holds every reason, naming settings and never showing a value."""
 
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
@@ -143,6 +143,8 @@ class Settings(DatabaseSettings):
     deposit_min_usd_cents: int = Field(200, validation_alias="PENPAY_DEPOSIT_MIN_USD_CENTS", ge=1)
     deposit_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_DEPOSIT_MAX_USD_CENTS", ge=1)
     stk_first_query_seconds: int = Field(30, validation_alias="PENPAY_STK_FIRST_QUERY_SECONDS", ge=1, le=3_600)
+
+    lease_seconds: int = Field(200, validation_alias="PENPAY_LEASE_SECONDS", ge=1, le=3_600)
 
     callback_allow_list: Networks = Field(SAFARICOM, validation_alias="PENPAY_CALLBACK_ALLOW_LIST")
     trusted_proxies: Networks = Field("", validation_alias="PENPAY_TRUSTED_PROXIES")

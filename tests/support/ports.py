@@ -10,7 +10,7 @@ MORNING = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 
 
 class HandClock:
-    """The Clock port; it stands still until the test moves it, and nobody really waits."""
+    """The Clock port; it stands still until the test moves it or somebody waits, which takes no time."""
 
     def __init__(self, moment: datetime = MORNING) -> None:
         self.moment = moment
@@ -22,6 +22,7 @@ class HandClock:
         return (self.moment - MORNING) // timedelta(milliseconds=1)
 
     async def sleep(self, milliseconds: int) -> None:
+        self.moment += timedelta(milliseconds=milliseconds)
         await asyncio.sleep(0)
 
 

@@ -134,7 +134,9 @@ def test_amounts_of_one_currency_are_ordered() -> None:
 
 
 @pytest.mark.parametrize(
-    "combine", [operator.add, operator.sub, operator.lt, operator.le, operator.gt, operator.ge], ids=lambda f: f.__name__
+    "combine",
+    [operator.add, operator.sub, operator.lt, operator.le, operator.gt, operator.ge],
+    ids=lambda f: f.__name__,
 )
 def test_currencies_never_mix(combine: Callable[[Money, Money], object]) -> None:
     """A hundred shillings and a hundred dollars have no sum, no difference and no order."""

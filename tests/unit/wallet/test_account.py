@@ -66,7 +66,12 @@ def test_posting_changes_balance_version_and_time_only() -> None:
     before = new(AccountType.LIABILITY, balance=100)
     after = before.posted(CREDIT, Money(50, KES), LATER)
 
-    assert (150, 4, LATER, Money(150, KES)) == (after.balance_cents, after.version, after.last_recorded_at, after.balance)
+    assert (150, 4, LATER, Money(150, KES)) == (
+        after.balance_cents,
+        after.version,
+        after.last_recorded_at,
+        after.balance,
+    )
     assert (100, 3, MORNING) == (before.balance_cents, before.version, before.last_recorded_at)
     kept = [
         (each.id, each.code, each.name, each.type, each.currency, each.owner_id, each.may_go_negative)
@@ -143,7 +148,11 @@ def test_the_account_of_an_owner_knows_its_owner(code: str, type_: AccountType, 
 
 @pytest.mark.parametrize(
     "code",
-    [*("", "fx", "fx:EUR", "fx:kes", "mpesa:collection ", "cash"), f"wallet:{WANJIKU}:EUR", f"subscriber:{WANJIKU}:USD"],
+    [
+        *("", "fx", "fx:EUR", "fx:kes", "mpesa:collection ", "cash"),
+        f"wallet:{WANJIKU}:EUR",
+        f"subscriber:{WANJIKU}:USD",
+    ],
 )
 def test_no_account_is_opened_that_the_chart_does_not_know(code: str) -> None:
     """A misspelt code is refused instead of becoming an account."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from penpay.application.payments.rows import REVIEWS, TRANSACTIONS, Review, ReviewReason
-from penpay.application.shared.unit_of_work import Work
+from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
+from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.events import Fact
-from penpay.domain.shared.ids import ReviewId
-from penpay.domain.shared.money import Money
+from penpay.domain.shared.ids import EventId, ReviewId, TransactionId
+from penpay.domain.shared.money import Currency, Money
 
 
 def open_review(
@@ -36,3 +40,26 @@ def open_review(
     work.put(TRANSACTIONS, after.id, after)
     work.record(event)
     return after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewDeadDelivery:
+    """Tell people that an event of this transaction could not be handled."""
+
+    transaction_id: TransactionId
+    event_id: EventId
+
+
+class ReviewDeadDeliveryHandler:
+    async def footprint(self, commands: Sequence[ReviewDeadDelivery], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+        return Footprint().add(TRANSACTIONS, *(command.transaction_id for command in commands))
+
+    def handle(self, command: ReviewDeadDelivery, work: Work) -> None:
+        """Open the review; about the whole charge once the payer's money is booked."""
+        transaction = work.get(TRANSACTIONS, command.transaction_id)
+        if transaction is None:
+            raise NotFound
+        booked = transaction.status is TransactionStatus.VERIFYING_MPESA_PAYMENT
+        amount = transaction.quote.kes_charged if booked else Money.zero(Currency.KES)
+        open_review(work, transaction, ReviewReason.DELIVERY_DEAD, amount, event_id=str(command.event_id))
+        work.audit("worker:deposit", "delivery.reviewed", "transaction", transaction.id)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 from uuid import UUID
 
 from penpay.application.shared.ports import Ids
@@ -245,7 +246,9 @@ class Work:
 class UnitOfWork(Protocol):
     """One database transaction. Leaving it without `commit` undoes everything."""
 
-    find: Find
+    async def find(self, index: Index[K, V], keys: Collection[K]) -> Mapping[K, V]:
+        """What is found under each key, unlocked; keys with nothing are left out."""
+        ...
 
     async def lock(self, work: Work, footprint: Footprint) -> None:
         """Read every row of the footprint into `work`, mutable ones locked, in fixed kind order, then key order."""
@@ -259,9 +262,11 @@ class UnitOfWork(Protocol):
         """Raises CommitUnknown when no answer came."""
         ...
 
-    async def __aenter__(self) -> UnitOfWork: ...
+    async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(self, *_: object) -> None: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Database(Protocol):

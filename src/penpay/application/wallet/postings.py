@@ -30,6 +30,7 @@ UNMATCHED_PAYMENT = "unmatched_payment"
 FLOAT_ISSUED = "float_issued"
 OPERATOR_PAYMENT = "operator_payment"
 OWNER_FUNDING = "owner_funding"
+INCOMING_CREDIT = "deriv_incoming_credit"
 
 
 def balance(work: Work, code: str, currency: Currency) -> Money:
@@ -126,6 +127,16 @@ def owner_funding(work: Work, *, account: str, amount: Money, reference: str) ->
     return _once(work, OWNER_FUNDING, reference, lines)
 
 
+def incoming_credit_footprint(footprint: Footprint, *, reference: str) -> Footprint:
+    return footprint.add(ACCOUNTS, DERIV_AGENT, "suspense:USD").add(JOURNALS, (INCOMING_CREDIT, reference))
+
+
+def incoming_credit(work: Work, *, amount: Money, reference: str, happened_at: datetime) -> bool:
+    """Dollars have reached our agent account that we cannot explain; False when booked already, as above."""
+    lines = [debit(DERIV_AGENT, amount), credit("suspense:USD", amount)]
+    return _once(work, INCOMING_CREDIT, reference, lines, happened_at)
+
+
 def float_issued_footprint(footprint: Footprint, *, holder: str, reference: str) -> Footprint:
     return footprint.add(ACCOUNTS, TRUST_UNEVIDENCED, holder).add(JOURNALS, (FLOAT_ISSUED, reference))
 
@@ -144,10 +155,10 @@ def operator_payment(work: Work, *, payer: str, payee: str, amount: Money, refer
     post(work, OPERATOR_PAYMENT, reference, [debit(payer, amount), credit(payee, amount)], happened_at=work.now)
 
 
-def _once(work: Work, kind: str, reference: str, lines: list[Line]) -> bool:
+def _once(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> bool:
     known = work.get(JOURNALS, (kind, reference))
     if known is None:
-        post(work, kind, reference, lines, happened_at=work.now)
+        post(work, kind, reference, lines, happened_at=happened_at or work.now)
         return True
     if set(known.lines) != set(lines):
         raise DuplicateJournal(kind=kind, reference=reference)

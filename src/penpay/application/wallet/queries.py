@@ -60,5 +60,5 @@ class LedgerBooks(Protocol):
         ...
 
     async def verify(self) -> Sequence[Finding]:
-        """Everything that is wrong with the books, by check and subject, read at one moment; empty when they are sound."""
+        """Everything wrong with the books, by check and subject, as of one moment; empty when they are sound."""
         ...

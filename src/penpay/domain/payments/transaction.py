@@ -56,10 +56,8 @@ _S = TransactionStatus
 TERMINAL: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.REVERSED})
 ALLOWED: Final[Mapping[TransactionStatus, frozenset[TransactionStatus]]] = MappingProxyType(
     {
-        _S.PENDING: frozenset({_S.PROCESSING, _S.FAILED}),
-        _S.PROCESSING: frozenset(
-            {_S.AWAITING_MPESA_CALLBACK, _S.VERIFYING_MPESA_PAYMENT, _S.FAILED, _S.IN_REVIEW}
-        ),
+        _S.PENDING: frozenset({_S.PROCESSING, _S.FAILED, _S.IN_REVIEW}),
+        _S.PROCESSING: frozenset({_S.AWAITING_MPESA_CALLBACK, _S.VERIFYING_MPESA_PAYMENT, _S.FAILED, _S.IN_REVIEW}),
         _S.AWAITING_MPESA_CALLBACK: frozenset({_S.VERIFYING_MPESA_PAYMENT, _S.FAILED, _S.IN_REVIEW}),
         _S.VERIFYING_MPESA_PAYMENT: frozenset({_S.AWAITING_DERIV_CONFIRMATION, _S.IN_REVIEW}),
         _S.AWAITING_DERIV_CONFIRMATION: frozenset({_S.COMPLETED, _S.IN_REVIEW}),
@@ -99,9 +97,7 @@ class Transaction:
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
 
-    def moved(
-        self, event: str, to: TransactionStatus, at: datetime, **facts: Fact
-    ) -> tuple[Transaction, DomainEvent]:
+    def moved(self, event: str, to: TransactionStatus, at: datetime, **facts: Fact) -> tuple[Transaction, DomainEvent]:
         """The transaction in its next state and the event that says so; raises IllegalMove outside the drawing.
 
         `facts` named like fields (receipt, failure_code, recovered_by) are taken over; all go into the event.

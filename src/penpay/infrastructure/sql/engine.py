@@ -18,6 +18,8 @@ _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "
 """Serialization failure, deadlock, lock not available, cancelled, shutting down, crash, starting, too many clients."""
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
+_READING = "penpay_reading"
+
 Connect = Callable[[], Awaitable[Any]]
 """Opens one driver connection; given where a simulation supplies its own."""
 
@@ -42,6 +44,11 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     return engine
 
 
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """The same database for reading only: on SQLite its transactions do not take the write lock."""
+    return engine.execution_options(**{_READING: True})
+
+
 def _embed(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _: object) -> None:
@@ -60,7 +67,7 @@ def _embed(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READING) else "BEGIN IMMEDIATE")
 
 
 def translated(error: DBAPIError) -> Exception:

@@ -27,8 +27,8 @@ class WalletRepository:
 
     kind = ACCOUNTS
     table = ledger_accounts
-    key = ("id",)
-    mutable = ("balance_cents", "version", "last_recorded_at")
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = ("balance_cents", "version", "last_recorded_at")
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, LedgerAccount | None]:
         statement = select(ledger_accounts).where(ledger_accounts.c.code.in_(keys)).order_by(ledger_accounts.c.id)
@@ -75,8 +75,8 @@ class JournalRepository:
 
     kind = JOURNALS
     table = ledger_journals
-    key = ("id",)
-    mutable = ()
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = ()
 
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, str]]

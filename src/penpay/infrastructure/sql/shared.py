@@ -20,8 +20,8 @@ class IdempotencyRepository:
 
     kind = IDEMPOTENCY_KEYS
     table = idempotency_keys
-    key = ("key_hash",)
-    mutable = ("field_digests", "status", "answer", "created_at", "expires_at")
+    key: tuple[str, ...] = ("key_hash",)
+    mutable: tuple[str, ...] = ("field_digests", "status", "answer", "created_at", "expires_at")
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, IdempotencyRecord | None]:
         return await self.find_by_idempotency_key(connection, keys)
@@ -56,8 +56,8 @@ class OutboxRepository:
 
     kind = DELIVERIES
     table = deliveries
-    key = ("consumer", "event_id")
-    mutable = ("due_at", "lease_until", "fence", "attempts", "dead")
+    key: tuple[str, ...] = ("consumer", "event_id")
+    mutable: tuple[str, ...] = ("due_at", "lease_until", "fence", "attempts", "dead")
 
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, EventId]]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import orjson
 from sqlalchemy import Dialect, Select, Table, insert
@@ -132,7 +132,7 @@ class SqlUnitOfWork:
         self._database = database
         self._connection: AsyncConnection
 
-    async def __aenter__(self) -> SqlUnitOfWork:
+    async def __aenter__(self) -> Self:
         try:
             self._connection = await self._database.engine.connect()
             await self._connection.begin()
@@ -143,7 +143,7 @@ class SqlUnitOfWork:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             await self._connection.close()

@@ -58,6 +58,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "lost_licence": 409,
         "subscriber_busy": 409,
         "subscriber_exists": 409,
+        "user_exists": 409,
+        "deriv_account_taken": 409,
         "checkout_id_taken": 409,
         "push_ended": 409,
         # Ours to put right; the same request may be sent again.

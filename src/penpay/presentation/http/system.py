@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol, cast
 
@@ -19,7 +19,7 @@ SCOPE_KEY: Final = "penpay.system"
 class CallbackReceiver(Protocol):
     """Takes Safaricom's messages as they come; `application.payments.callbacks.MpesaCallbackVerifier`."""
 
-    def receive(self, executor: Executor, token: str, remote_address: str, body: bytes, /) -> Awaitable[object]:
+    async def receive(self, *, token: str, remote_address: str, body: bytes) -> None:
         """Returns once the message is durable; raises CallbackRefused once its refusal is."""
         ...
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penpay.infrastructure.sql.engine import translated
+from penpay.infrastructure.sql.engine import reading, translated
 
 _ADVISORY_LOCK = 0x70656E706179
 """The bytes of "penpay" as a number; PostgreSQL's advisory locks are named by numbers."""
@@ -41,7 +41,7 @@ def head() -> str:
 
 async def revision_of(engine: AsyncEngine) -> str | None:
     """The revision a database is in; None for one that was never migrated."""
-    async with engine.connect() as connection:
+    async with reading(engine).connect() as connection:
         return await connection.run_sync(_revision)
 
 

@@ -271,7 +271,8 @@ def _evidence(op: Operations) -> None:
         Column("version", BigInteger, nullable=False),
         Column("account_reference", Word(12), nullable=False),
         Column("phone_sealed", LargeBinary, nullable=False),
-        Column("checkout_request_id", Word(64)),
+        Column("checkout_sealed", LargeBinary),
+        Column("checkout_index", Word(64)),
         Column("merchant_request_id", Word(64)),
         Column("receipt", Word(20)),
         Column("verified_at", Moment),
@@ -280,7 +281,7 @@ def _evidence(op: Operations) -> None:
         ForeignKeyConstraint(["subject_id"], ["transactions.id"], name="fk_mpesa_requests_subject_id"),
         PrimaryKeyConstraint("id", name="pk_mpesa_requests"),
         UniqueConstraint("account_reference", name="uq_mpesa_requests_account_reference"),
-        UniqueConstraint("checkout_request_id", name="uq_mpesa_requests_checkout_request_id"),
+        UniqueConstraint("checkout_index", name="uq_mpesa_requests_checkout_index"),
         UniqueConstraint("receipt", name="uq_mpesa_requests_receipt"),
     )
     op.create_index("ix_mpesa_requests_due_at", "mpesa_requests", ["due_at"])

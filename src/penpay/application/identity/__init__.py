@@ -1,0 +1,1 @@
+"""Registering users and what is theirs."""

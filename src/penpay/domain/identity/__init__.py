@@ -1,0 +1,1 @@
+"""Who uses the platform, what is known of them, and how they prove who they are."""

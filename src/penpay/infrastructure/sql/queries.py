@@ -1,0 +1,136 @@
+"""The application's read queries over SQL: payments, balances, the trial balance and what is wrong with the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from penpay.application.payments.queries import TimelineEntry, TransactionPage
+from penpay.application.payments.rows import Review
+from penpay.application.wallet.queries import AccountBalance, Finding, TrialBalanceRow
+from penpay.domain.payments.transaction import Transaction
+from penpay.domain.shared.ids import TransactionId, UserId
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.wallet.account import AccountType, LedgerSide
+from penpay.infrastructure.sql.ledger_checks import CHECKS
+from penpay.infrastructure.sql.payments import review, transaction
+from penpay.infrastructure.sql.tables import (
+    domain_events,
+    ledger_accounts,
+    ledger_entries,
+    ledger_journals,
+    reviews,
+    transactions,
+)
+from penpay.infrastructure.sql.types import Identifier
+from penpay.infrastructure.sql.unit_of_work import fetch, parsed
+
+_NEWEST_FIRST: Final = (transactions.c.created_at.desc(), transactions.c.id.desc())
+
+
+class SqlPaymentBooks:
+    """`application.payments.queries.PaymentBooks` over SQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def transaction(self, user_id: UserId, transaction_id: TransactionId) -> Transaction | None:
+        statement = select(transactions).where(transactions.c.id == transaction_id, transactions.c.user_id == user_id)
+        return next(map(transaction, await _rows(self._engine, statement)), None)
+
+    async def transactions(self, user_id: UserId, limit: int, before: TransactionId | None) -> TransactionPage:
+        statement = select(transactions).where(transactions.c.user_id == user_id)
+        if before is not None:
+            cursor = transactions.alias("cursor")
+            made = select(cursor.c.created_at).where(cursor.c.id == before, cursor.c.user_id == user_id)
+            position = tuple_(made.scalar_subquery(), literal(before, Identifier))
+            statement = statement.where(tuple_(transactions.c.created_at, transactions.c.id) < position)
+        rows = await _rows(self._engine, statement.order_by(*_NEWEST_FIRST).limit(limit + 1))
+        found = [transaction(row) for row in rows[:limit]]
+        return TransactionPage(found, found[-1].id if len(rows) > limit else None)
+
+    async def timeline(self, transaction_id: TransactionId) -> Sequence[TimelineEntry]:
+        statement = (
+            select(domain_events.c.recorded_at, domain_events.c.name, domain_events.c.payload)
+            .where(domain_events.c.aggregate_id == transaction_id)
+            .order_by(domain_events.c.sequence)
+        )
+        rows = await _rows(self._engine, statement)
+        return [TimelineEntry(row.recorded_at, row.name, parsed(row.payload)["status"]) for row in rows]
+
+    async def recent(self, limit: int) -> Sequence[Transaction]:
+        rows = await _rows(self._engine, select(transactions).order_by(*_NEWEST_FIRST).limit(limit))
+        return [transaction(row) for row in rows]
+
+    async def reviews(self, limit: int) -> Sequence[Review]:
+        statement = select(reviews).order_by(reviews.c.opened_at, reviews.c.id).limit(limit)
+        return [review(row) for row in await _rows(self._engine, statement)]
+
+
+class SqlLedgerBooks:
+    """`application.wallet.queries.LedgerBooks` over SQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def trial_balance(self) -> Sequence[TrialBalanceRow]:
+        statement = select(ledger_accounts).order_by(ledger_accounts.c.code)
+        return [_trial_balance_row(row) for row in await _rows(self._engine, statement)]
+
+    async def balances(self, owner_id: UUID, as_of: datetime | None = None) -> Sequence[AccountBalance]:
+        statement = _balances(as_of).where(ledger_accounts.c.owner_id == owner_id).order_by(ledger_accounts.c.code)
+        return [_balance(row) for row in await _rows(self._engine, statement)]
+
+    async def balance(self, code: str, as_of: datetime | None = None) -> AccountBalance | None:
+        statement = _balances(as_of).where(ledger_accounts.c.code == code)
+        return next(map(_balance, await _rows(self._engine, statement)), None)
+
+    async def verify(self) -> Sequence[Finding]:
+        findings: list[Finding] = []
+        async with self._engine.connect() as connection:
+            await _hold_still(connection)
+            for check in CHECKS:
+                rows = await fetch(connection, check.statement)
+                findings.extend(check.finding(row) for row in rows)
+        return sorted(findings, key=lambda found: (found.check, found.subject, found.currency))
+
+
+async def _rows(engine: AsyncEngine, statement: Select[Any]) -> Sequence[Any]:
+    async with engine.connect() as connection:
+        return await fetch(connection, statement)
+
+
+async def _hold_still(connection: AsyncConnection) -> None:
+    """Read everything as of one moment; SQLite's transactions do so by themselves."""
+    if connection.dialect.name != "sqlite":
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _balances(as_of: datetime | None) -> Select[Any]:
+    """The balance of each account: as it stands, or as its last entry recorded by then left it."""
+    cents: ColumnElement[int] = ledger_accounts.c.balance_cents
+    if as_of is not None:
+        last = (
+            select(ledger_entries.c.balance_after_cents)
+            .join(ledger_journals, ledger_journals.c.id == ledger_entries.c.journal_id)
+            .where(ledger_entries.c.account_id == ledger_accounts.c.id, ledger_journals.c.recorded_at <= as_of)
+            .order_by(ledger_entries.c.account_seq.desc())
+            .limit(1)
+        )
+        cents = last.scalar_subquery()
+    return select(ledger_accounts.c.code, ledger_accounts.c.currency, cents.label("cents"))
+
+
+def _balance(row: Any) -> AccountBalance:
+    return AccountBalance(row.code, Money(row.cents or 0, Currency(row.currency)))
+
+
+def _trial_balance_row(row: Any) -> TrialBalanceRow:
+    type_ = AccountType(row.type)
+    signed = row.balance_cents if type_.normal_side is LedgerSide.DEBIT else -row.balance_cents
+    return TrialBalanceRow(row.code, row.name, type_, Currency(row.currency), max(signed, 0), max(-signed, 0))

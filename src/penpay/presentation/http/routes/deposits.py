@@ -1,0 +1,58 @@
+"""Asking for a deposit."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penpay.application.payments.deposit import CreateDeposit
+from penpay.application.shared.idempotency import IdempotencyKey
+from penpay.domain.deriv.login_id import DerivLoginId
+from penpay.domain.shared.money import MAX_CENTS, Currency, Money
+from penpay.presentation.http.auth import Caller
+from penpay.presentation.http.body import JsonRoute
+from penpay.presentation.http.routes.shapes import TransactionBody, answers
+from penpay.presentation.http.system import system_of
+
+router = APIRouter(prefix="/api/v1", route_class=JsonRoute, tags=["deposits"])
+_ROUTE = "POST /api/v1/deposits"
+_ACCEPTED = 202
+
+
+class DepositBody(BaseModel):
+    """What is asked for. Only the shape is checked here; the money rules are the domain's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    amount_cents: int = Field(
+        description="In USD: what must reach Deriv. In KES: what is charged to the phone, in whole shillings.",
+        json_schema_extra={"minimum": 1, "maximum": MAX_CENTS, "example": 10_000},
+    )
+    currency: str = Field(json_schema_extra={"enum": [currency.value for currency in Currency], "example": "USD"})
+    deriv_login_id: str = Field(json_schema_extra={"example": "CR123456"})
+    idempotency_key: str = Field(
+        description="8 to 128 printable characters; the same for every repeat of this request, kept for 24 hours.",
+        json_schema_extra={"minLength": 8, "maxLength": 128, "example": "req-abc-123-def-456"},
+    )
+
+
+@router.post("/deposits", status_code=_ACCEPTED, responses=answers(_ACCEPTED, TransactionBody))
+async def create_deposit(request: Request, caller: Caller, body: DepositBody) -> Response:
+    """Start a deposit: the rate is locked, and the phone is about to show the payment prompt."""
+    currency = Currency.parse(body.currency)
+    login_id = DerivLoginId.parse(body.deriv_login_id).value
+    amount = Money(body.amount_cents, currency)
+    system = system_of(request)
+    key = IdempotencyKey.of(
+        system.idempotency_secret,
+        caller=str(caller),
+        route=_ROUTE,
+        key=body.idempotency_key,
+        fields={"amount_cents": amount.cents, "currency": currency.value, "deriv_login_id": login_id},
+    )
+    answer = await system.executor.execute(
+        CreateDeposit(user_id=caller, amount=amount, deriv_login_id=login_id), idempotency=key, status=_ACCEPTED
+    )
+    return Response(answer, status_code=_ACCEPTED, media_type="application/json")

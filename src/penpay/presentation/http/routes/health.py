@@ -1,0 +1,39 @@
+"""Whether this process can do its work, for load balancers and people."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penpay.presentation.http.routes.shapes import HealthBody
+from penpay.presentation.http.system import system_of
+
+router = APIRouter(tags=["health"])
+
+PATIENCE_SECONDS: Final = 3
+
+
+@router.get("/healthz", responses={200: {"model": HealthBody}, 503: {"model": HealthBody}})
+async def health(request: Request) -> Response:
+    """200 when the database answers with the schema this code was written for, 503 otherwise."""
+    system = system_of(request)
+    database, current = "ok", False
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            current = await system.schema_is_current()
+    except Exception as fault:  # noqa: BLE001  (whatever keeps the database from answering is the finding)
+        logging.getLogger(__name__).warning("the database does not answer: %s", type(fault).__name__)
+        database = "unreachable"
+    view = {
+        "status": "ok" if current else "degraded",
+        "database": database,
+        "schema_current": current,
+        "queued": system.executor.queued,
+    }
+    return Response(orjson.dumps(view), status_code=200 if current else 503, media_type="application/json")

@@ -1,0 +1,19 @@
+"""The callback worker: applies stored callbacks that could not be applied when they came."""
+
+from __future__ import annotations
+
+from penpay.application.payments.callbacks import ApplyWebhook, read
+from penpay.application.payments.due import DueWebhook
+from penpay.application.shared.executor import Executor
+
+
+class MpesaCallbackWorker:
+    """Applies what is due; applying twice changes nothing, so it needs no licence."""
+
+    def __init__(self, *, executor: Executor) -> None:
+        self._executor = executor
+
+    async def handle(self, due: DueWebhook) -> None:
+        await self._executor.execute(
+            ApplyWebhook(webhook_id=due.webhook_id, request_id=due.request_id, callback=read(due.body))
+        )

@@ -1,0 +1,105 @@
+"""The loop every worker runs: look for what is due, handle each item once at a time, wait to be woken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from penpay.application.shared.ports import Clock
+from penpay.domain.shared.errors import DomainError
+
+T = TypeVar("T")
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+"""Starts a task of the System, by name."""
+
+LOOK_LIMIT = 200
+AT_ONCE = 64
+"""Items one worker handles at the same time."""
+
+
+class Wakeups:
+    """Tells sleeping workers that there may be something for them; a call while nobody sleeps is not lost."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def wake(self, name: str) -> None:
+        self._events[name].set()
+
+    async def wait(self, name: str, clock: Clock, milliseconds: int) -> None:
+        """Return when woken, or after this long."""
+        event = self._events[name]
+        waiting = asyncio.ensure_future(event.wait())
+        sleeping = asyncio.ensure_future(clock.sleep(milliseconds))
+        try:
+            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (waiting, sleeping):
+                task.cancel()
+            event.clear()
+
+
+class Worker(Generic[T]):
+    """Looks for due items and hands each to `handle`, never one key twice at once."""
+
+    def __init__(  # every argument is a port
+        self,
+        *,
+        name: str,
+        look: Callable[[int], Awaitable[Sequence[T]]],
+        key: Callable[[T], Hashable],
+        handle: Callable[[T], Awaitable[None]],
+        wakeups: Wakeups,
+        clock: Clock,
+        spawn: Spawn,
+        look_every_ms: int,
+    ) -> None:
+        self.name = name
+        self._look = look
+        self._key = key
+        self._handle = handle
+        self._wakeups = wakeups
+        self._clock = clock
+        self._spawn = spawn
+        self._look_every_ms = look_every_ms
+        self._running: set[Hashable] = set()
+        self._log = logging.getLogger(__name__)
+
+    async def run(self) -> None:
+        """Serve until cancelled. What fails is logged and found again when it is due again."""
+        while True:
+            started = 0
+            try:
+                started = await self._round()
+            except Exception:
+                self._log.exception("worker %s could not look for work", self.name)
+            if not started:
+                await self._wakeups.wait(self.name, self._clock, self._look_every_ms)
+
+    async def _round(self) -> int:
+        room = AT_ONCE - len(self._running)
+        if room <= 0:
+            return 0
+        started = 0
+        for item in await self._look(min(LOOK_LIMIT, room + len(self._running))):
+            key = self._key(item)
+            if key in self._running or started >= room:
+                continue
+            self._running.add(key)
+            self._spawn(self._one(key, item), f"{self.name}:item")
+            started += 1
+        return started
+
+    async def _one(self, key: Hashable, item: T) -> None:
+        try:
+            with suppress(DomainError):  # another worker was faster, or it is not due any more
+                await self._handle(item)
+        except Exception:
+            self._log.exception("worker %s failed on an item", self.name)
+        finally:
+            self._running.discard(key)
+            self._wakeups.wake(self.name)
