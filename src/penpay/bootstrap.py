@@ -214,6 +214,7 @@ class System:
         self.idempotency_secret = settings.derived_key(KeyPurpose.DIGEST)
         self.trusted_proxies = settings.trusted_proxy_networks
         self.policy = _policy(settings)
+        self.deriv_login_id = settings.deriv_login_id
         self.payment_books = SqlPaymentBooks(read)
         self.ledger_books = SqlLedgerBooks(read)
         self.fx_rates = SqlFxRates(read)

@@ -1,0 +1,177 @@
+"""The demo's world: our API, the sandbox operator with Daraja and the Deriv simulator, each on a port of its own."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from penpay.application.identity.users import CreateUser
+from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
+from penpay.application.wallet.funding import FundAccount
+from penpay.application.wallet.postings import DERIV_AGENT
+from penpay.bootstrap import Ports, Sandbox, System, build, real_ports
+from penpay.config import Settings, load_settings
+from penpay.domain.deriv.login_id import DerivLoginId
+from penpay.domain.identity.credential import api_key_hash, api_key_text
+from penpay.domain.identity.user import Email
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.presentation.http.app import bind, create_app
+from penpay.presentation.http.serving import serving
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.deriv.book import Account, AgentTerms
+from penpay.sandbox.deriv.limits import RateLimits
+
+PHONE: Final = PhoneNumber.parse("254708374149")
+PIN: Final = "1234"
+LOGIN_ID: Final = "CR123456"
+AGENT_LOGIN_ID: Final = "CR90000062"
+SHORT_CODE: Final = "174379"
+WALLET: Final = Money(5_000_000, Currency.KES)
+"""What the subscriber has at the start."""
+AGENT_FUNDS: Final = Money(1_000_000, Currency.USD)
+RATE: Final = "129.5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a story needs."""
+
+    system: System
+    sandbox: Sandbox
+    api: httpx.AsyncClient
+    api_url: str
+    daraja_url: str
+    deriv_url: str
+    api_key: str
+
+
+def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int, deriv_port: int) -> Settings:
+    """Settings of a demo in this folder. Its secrets are drawn anew, and worth nothing outside it."""
+
+    def secret() -> str:
+        return ports.random.token_bytes(16).hex()
+
+    def key() -> str:
+        return base64.b64encode(ports.random.token_bytes(32)).decode()
+
+    return load_settings(
+        {
+            "APP_ENV": "demo",
+            "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'penpay.db'}",
+            "OPERATOR_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'operator.db'}",
+            "MPESA_CONSUMER_KEY": secret(),
+            "MPESA_CONSUMER_SECRET": secret(),
+            "MPESA_SHORT_CODE": SHORT_CODE,
+            "MPESA_PASSKEY": secret(),
+            "MPESA_CALLBACK_URL": f"http://127.0.0.1:{api_port}/api/v1/callbacks/stk",
+            "MPESA_BASE_URL": f"http://127.0.0.1:{daraja_port}",
+            "DERIV_ENDPOINT": f"ws://127.0.0.1:{deriv_port}",
+            "DERIV_APP_ID": "1089",
+            "DERIV_TOKEN": secret(),
+            "DERIV_LOGIN_ID": AGENT_LOGIN_ID,
+            "PENPAY_FIELD_KEYS": f"demo:{key()}",
+            "PENPAY_MASTER_KEY": key(),
+            "PENPAY_STK_FIRST_QUERY_SECONDS": "3",
+            "PENPAY_HTTP_PORT": str(api_port),
+        }
+    )
+
+
+@asynccontextmanager
+async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_port: int) -> AsyncIterator[World]:
+    """Start everything in a fresh folder, seed it, and stop it at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    ports = real_ports()
+    settings = demo_settings(folder, ports, api_port=api_port, daraja_port=daraja_port, deriv_port=deriv_port)
+    async with AsyncExitStack() as stack:
+        sandbox = Sandbox(
+            settings,
+            ports,
+            switches=DarajaSwitches(),
+            deriv_url=f"sqlite+aiosqlite:///{folder / 'deriv.db'}",
+            deriv_limits=RateLimits(),
+        )
+        stack.push_async_callback(sandbox.stop)
+        await sandbox.start()
+        await stack.enter_async_context(serving(sandbox.daraja.app, "127.0.0.1", daraja_port))
+        await stack.enter_async_context(sandbox.deriv.serve("127.0.0.1", deriv_port))
+        await seed_sandbox(sandbox, settings)
+
+        system = build(settings, ports)
+        stack.push_async_callback(system.stop)
+        await system.start()
+        api_key = await seed_system(system)
+        await stack.enter_async_context(serving(bind(create_app(), system), "127.0.0.1", api_port))
+        await system.deriv.wait_ready()
+
+        api_url = f"http://127.0.0.1:{api_port}"
+        headers = {"Authorization": f"Bearer {api_key}"}
+        api = await stack.enter_async_context(httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30))
+        yield World(
+            system=system,
+            sandbox=sandbox,
+            api=api,
+            api_url=api_url,
+            daraja_url=settings.mpesa_base_url,
+            deriv_url=settings.deriv_endpoint,
+            api_key=api_key,
+        )
+
+
+async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
+    """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there."""
+    await sandbox.operator.register_subscriber(PHONE, PIN)
+    await sandbox.operator.issue_float(PHONE, WALLET, "demo-opening")
+    await sandbox.deriv_book.open_account(
+        Account(
+            login_id=settings.deriv_login_id,
+            first_name="PenPay",
+            last_name="Agent",
+            email="agent@penpay.example",
+            agent=AgentTerms(name="PenPay", min_cents=200),
+        ),
+        balance_cents=AGENT_FUNDS.cents,
+        token=settings.deriv_token.get_secret_value(),
+        scopes="read payments",
+    )
+    await sandbox.deriv_book.open_account(
+        Account(login_id=LOGIN_ID, first_name="Wanjiku", last_name="Client", email="wanjiku@penpay.example")
+    )
+
+
+async def seed_system(system: System) -> str:
+    """Her user here, the owner's money on the agent account, and a rate two people have agreed on; her API key."""
+    api_key = api_key_text(system.random.token_bytes(32))
+    await system.executor.execute(
+        CreateUser(
+            email=Email("wanjiku@penpay.example"),
+            phone=PHONE,
+            phone_verified=True,
+            deriv_login_id=DerivLoginId(LOGIN_ID),
+            api_key_hash=api_key_hash(api_key),
+        )
+    )
+    await system.executor.execute(
+        FundAccount(account=DERIV_AGENT, amount=AGENT_FUNDS, reference="demo-opening", entered_by="demo")
+    )
+    rate = await system.executor.execute(
+        EnterRate(
+            base=Currency.USD,
+            quote=Currency.KES,
+            mid_e8=parse_mid(RATE),
+            source="demo",
+            entered_by="demo-maker",
+            valid_from=None,
+        )
+    )
+    await system.executor.execute(ApproveRate(rate_id=rate.id, approved_by="demo-checker"))
+    return api_key
