@@ -116,6 +116,9 @@ class Settings(DatabaseSettings):
     """Everything that can be set."""
 
     operator_database_url: DatabaseUrl = Field("sqlite+aiosqlite:///var/operator.db", repr=False)
+    deriv_sandbox_database_url: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///var/deriv.db", validation_alias="PENPAY_DERIV_SANDBOX_DATABASE_URL", repr=False
+    )
     redis_url: str | None = Field(None, repr=False)
 
     mpesa_consumer_key: SecretStr = Field(min_length=1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typer
 
 from penpay.cli import database, fx, ledger, reviews, users
+from penpay.cli.demo import demo
+from penpay.cli.serve import sandbox, serve
 
 
 def build_app() -> typer.Typer:
@@ -20,6 +22,8 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    for command in (demo, serve, sandbox):
+        app.command()(command)
     app.add_typer(database.commands(), name="db")
     app.add_typer(ledger.commands(), name="ledger")
     app.add_typer(users.commands(), name="users")

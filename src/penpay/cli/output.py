@@ -17,7 +17,7 @@ AMOUNT = "amount"
 """A column whose name ends so is set flush right."""
 
 
-def show_json(answer: Mapping[str, object] | Sequence[Mapping[str, Json]]) -> None:
+def show_json(answer: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
     """One line of JSON; moments, ids and exact decimals are text."""
     typer.echo(json.dumps(answer, ensure_ascii=False))
 

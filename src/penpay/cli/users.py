@@ -12,19 +12,13 @@ from penpay.cli.session import opened, run
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import API_KEY_BYTES, api_key_hash, api_key_text
 from penpay.domain.identity.user import Email, User
-from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.phone import PhoneNumber
 
 
 def commands() -> typer.Typer:
     app = typer.Typer(help="Users.", no_args_is_help=True)
-    app.callback()(_only_subcommands)
     app.command("create")(create)
     return app
-
-
-def _only_subcommands() -> None:
-    """Users."""
 
 
 def create(
@@ -48,10 +42,13 @@ async def _create(email: str, phone: str, deriv_login_id: str) -> tuple[User, st
     who, number, account = Email.parse(email), PhoneNumber.parse(phone), DerivLoginId.parse(deriv_login_id)
     async with opened() as system:
         api_key = api_key_text(system.random.token_bytes(API_KEY_BYTES))
-        digest = api_key_hash(api_key)
-        if digest is None:
-            raise Unauthorized
         user: User = await system.executor.execute(
-            CreateUser(email=who, phone=number, phone_verified=True, deriv_login_id=account, api_key_hash=digest)
+            CreateUser(
+                email=who,
+                phone=number,
+                phone_verified=True,
+                deriv_login_id=account,
+                api_key_hash=api_key_hash(api_key),
+            )
         )
     return user, api_key

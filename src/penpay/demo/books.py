@@ -54,6 +54,8 @@ async def compare(world: World, transactions: Sequence[Mapping[str, Any]]) -> li
             Money(await book.balance_of(LOGIN_ID), Currency.USD),
         ),
         Comparison(
-            "Her M-Pesa wallet: opening less deposits / the operator's", WALLET - paid, dict(operator.subscribers)[PHONE]
+            "Her M-Pesa wallet: opening less deposits / the operator's",
+            WALLET - paid,
+            dict(operator.subscribers)[PHONE],
         ),
     ]

@@ -59,7 +59,9 @@ async def _right_pin_callback_lost(world: World, say: Say) -> None:
     world.sandbox.daraja.faults.add(FaultRule(fault=LostCallback(), msisdn=PHONE.msisdn, times=1))
     say("The operator will lose the callback of this one.")
     await _right_pin(world, say)
-    say("No callback comes. PenPay asks M-Pesa itself; here after 3 s instead of the usual 30 s, so that you need not wait.")
+    say(
+        "No callback comes. PenPay asks M-Pesa itself; here after 3 s instead of the usual 30 s, so that you need not wait."
+    )
 
 
 async def _show_prompt(world: World, say: Say) -> None:

@@ -51,7 +51,9 @@ async def run_demo(  # each is an option of the command
             console.print(f"[red]{finding.check}: {finding.subject}: {finding.detail}")
         seconds = round(asyncio.get_running_loop().time() - started)
         good = balanced and agree and as_told
-        verdict = "[green]Every story ended as told and every book agrees" if good else "[red]Something is not as it must be"
+        verdict = (
+            "[green]Every story ended as told and every book agrees" if good else "[red]Something is not as it must be"
+        )
         console.print(f"{verdict}[/] ({seconds} s).")
         if as_json:
             print(_summary(told, balanced=balanced, agree=agree))  # noqa: T201  (the result, on stdout, as its last line)

@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.contract.sql.world import World, create_schema, opened
+from tests.servers.postgresql import PostgresqlServer
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, migrated once and copied for each test."""
+    path = tmp_path_factory.mktemp("schema") / "penpay.sqlite3"
+    _finish(create_schema(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: PostgresqlServer) -> str:
+    """The name of a database with the schema, likewise."""
+    name = postgresql_server.create_database()
+    _finish(create_schema(postgresql_server.url(name)))
+    return name
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The address of a SQLite database that holds the schema and nothing else."""
+    copy = tmp_path / "penpay.sqlite3"
+    shutil.copyfile(migrated_sqlite, copy)
+    return f"sqlite+aiosqlite:///{copy}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer, migrated_postgresql: str) -> Iterator[str]:
+    """The address of such a database on PostgreSQL."""
+    name = postgresql_server.create_database(template=migrated_postgresql)
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-async def url(request: pytest.FixtureRequest, fresh_sqlite_url: str) -> str:
-    """The address of a database that holds the schema and nothing else."""
-    address: str = fresh_sqlite_url if request.param == "sqlite" else request.getfixturevalue("fresh_postgresql_url")
-    await create_schema(address)
+def url(request: pytest.FixtureRequest) -> str:
+    """The address of such a database, on one engine after the other."""
+    address: str = request.getfixturevalue(f"{request.param}_url")
     return address
 
 
@@ -22,3 +59,9 @@ async def world(url: str) -> AsyncIterator[World]:
     """One executor on the database."""
     async with opened(url) as made:
         yield made
+
+
+def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on a loop of its own, beside whatever loop the test runs on."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()

@@ -313,7 +313,8 @@ async def test_a_balance_as_of_a_moment_is_the_last_entry_by_then(world: World) 
         await world.execute(Move(A, B, cents, f"at-{minutes}"))
     rows = await world.rows(
         "SELECT e.balance_after_cents, j.recorded_at FROM ledger_entries e"
-        " JOIN ledger_journals j ON j.id = e.journal_id JOIN ledger_accounts a ON a.id = e.account_id WHERE a.code = :code ORDER BY e.account_seq",
+        " JOIN ledger_journals j ON j.id = e.journal_id JOIN ledger_accounts a ON a.id = e.account_id"
+        " WHERE a.code = :code ORDER BY e.account_seq",
         code=A,
     )
 

@@ -57,10 +57,14 @@ async def test_twins_at_two_processes_are_one(url: str) -> None:
     """Whoever commits second finds the answer of the first."""
     async with opened(url) as one, opened(url) as other:
         await one.fund(A)
-        answers = await asyncio.gather(requested(one, 100), requested(other, 100))
+        for number in range(1, 11):
+            request, again = Move(A, B, 1, f"m-{number}"), key(f"order-{number:08}")
+            answers = await asyncio.gather(
+                *(process.execute(request, idempotency=again) for process in (one, other) for _ in range(20))
+            )
 
-        assert {'{"reference":"m","left":99999}'} == {*answers[0], *answers[1]}
-        assert 1 == await one.balance(B)
+            assert [f'{{"reference":"m-{number}","left":{100_000 - number}}}'] * 40 == answers
+        assert 10 == await one.balance(B)
 
 
 async def test_another_body_under_the_key_is_refused_by_field(world: World) -> None:

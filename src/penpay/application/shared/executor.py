@@ -85,7 +85,8 @@ class _Waiting:
     idempotency: IdempotencyKey | None
     status: int
     delivery: ClaimedDelivery | None
-    extra: Footprint = field(default_factory=Footprint)
+    extra: Footprint | None = None
+    """Rows it has been found to lack."""
     deferrals: int = 0
     retried_alone: bool = False
 
@@ -297,7 +298,7 @@ class Executor:
                 footprint.add(IDEMPOTENCY_KEYS, waiting.idempotency.key_hash)
             if waiting.delivery is not None:
                 footprint.add(DELIVERIES, (waiting.delivery.consumer, waiting.delivery.event_id))
-            if waiting.deferrals:
+            if waiting.extra is not None:
                 footprint.merge(waiting.extra)
 
         async def find(index: Index[K, V], keys: Collection[K]) -> Mapping[K, V]:
@@ -369,7 +370,7 @@ class Executor:
             if waiting.deferrals > MAX_DEFERRALS:
                 _fail(waiting, missing)
                 continue
-            waiting.extra.add(missing.kind, *missing.keys)
+            waiting.extra = (waiting.extra or Footprint()).add(missing.kind, *missing.keys)
             self._lanes[self._handlers[type(waiting.command)][1]].appendleft(waiting)
             self._wake.set()
         if attempt.consumers:

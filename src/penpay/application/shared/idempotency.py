@@ -7,11 +7,12 @@ corrected and sent again under its key.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -25,8 +26,7 @@ Answer = Mapping[str, object]
 """A JSON object whose rendering is the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
+class IdempotencyRecord(NamedTuple):
     """What is kept of an answered request."""
 
     key_hash: str
@@ -43,8 +43,7 @@ class IdempotencyRecord:
 IDEMPOTENCY_KEYS: Kind[str, IdempotencyRecord] = Kind("idempotency_keys")
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """A client's key for one request, bound to the caller, the route and each field of the body."""
 
     key_hash: str
@@ -54,10 +53,13 @@ class IdempotencyKey:
 
     @classmethod
     def of(cls, secret: bytes, *, caller: str, route: str, key: str, fields: Mapping[str, object]) -> IdempotencyKey:
-        """Bind a key (8 to 128 printable characters) to a request; raises InvalidIdempotencyKey."""
+        """Bind a key (8 to 128 printable characters) to a request; raises InvalidIdempotencyKey.
+
+        `secret` has at most 64 bytes.
+        """
         if not _KEY.fullmatch(key):
             raise InvalidIdempotencyKey
-        scope = hmac.digest(secret, orjson.dumps([caller, route, key]), "sha256").hex()
+        scope = _keyed_digest(secret, orjson.dumps([caller, route, key]), 32)
         digests = {name: _digest(secret, scope, name, value) for name, value in sorted(fields.items())}
         return cls(scope, caller, route, digests)
 
@@ -77,9 +79,21 @@ class IdempotencyKey:
 
 def render(answer: Answer) -> str:
     """The one way an answer becomes JSON text, so that a replay is byte-equal to the first answer."""
-    return orjson.dumps(answer).decode()
+    return orjson.dumps(answer, default=_identifier).decode()
+
+
+def _identifier(value: object) -> str:
+    """An id of a driver's subclass of UUID, which orjson leaves to us."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError
 
 
 def _digest(secret: bytes, scope: str, name: str, value: object) -> str:
     text = orjson.dumps([scope, name, value], option=orjson.OPT_SORT_KEYS)
-    return hmac.digest(secret, text, "sha256").hex()[:32]
+    return _keyed_digest(secret, text, 16)
+
+
+def _keyed_digest(secret: bytes, text: bytes, size: int) -> str:
+    """Keyed BLAKE2b (RFC 7693): a quarter of HMAC's time, and every field of every request takes one."""
+    return hashlib.blake2b(text, key=secret, digest_size=size).hexdigest()

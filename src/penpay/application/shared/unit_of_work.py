@@ -3,6 +3,9 @@
 A handler sees `Work`: rows read before it ran, as frozen values. It replaces values and appends facts; the batch is
 written once, at the end. Each command's changes form an overlay that a refusal takes back without touching those of
 the commands before it.
+
+What is made once or more for every command is a NamedTuple: as unchangeable as a frozen dataclass, and made in a
+quarter of the time.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar, cast
 from uuid import UUID
 
 from penpay.application.shared.ports import Ids
@@ -21,22 +24,25 @@ from penpay.domain.shared.ids import BatchId, EventId
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_NOT_READ: Final = object()
+"""Stands for a row that the batch has not read, where None says that it was looked for and does not exist."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[K, V]):
-    """Names one kind of row a command may lock: its key and its frozen value."""
+    """Names one kind of row a command may lock: its key and its frozen value. There is one object of each kind."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index(Generic[K, V]):
     """Names one set-based, unlocked look-up: from each key to what is found under it."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Appended(Generic[V]):
     """Names one append-only kind of record."""
 
@@ -61,7 +67,11 @@ class Footprint:
         self.rows: dict[Kind[Any, Any], set[Hashable]] = {}
 
     def add(self, kind: Kind[K, Any], *keys: K) -> Footprint:
-        self.rows.setdefault(kind, set()).update(keys)
+        rows = self.rows.get(kind)
+        if rows is None:
+            self.rows[kind] = set(keys)
+        else:
+            rows.update(keys)
         return self
 
     def merge(self, other: Footprint) -> Footprint:
@@ -96,8 +106,7 @@ class Delivery:
 DELIVERIES: Kind[tuple[str, EventId], Delivery] = Kind("deliveries")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """A domain event with its identity and the moment it was written."""
 
     id: EventId
@@ -105,8 +114,7 @@ class StoredEvent:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
+class AuditRecord(NamedTuple):
     """Who did what to which thing; ids and facts only, since it can never be erased."""
 
     actor: str
@@ -120,8 +128,7 @@ EVENTS: Appended[StoredEvent] = Appended("events")
 AUDIT: Appended[AuditRecord] = Appended("audit")
 
 
-@dataclass(slots=True)
-class Change(Generic[V]):
+class Change(NamedTuple, Generic[V]):
     """A row as it was read (None: it did not exist) and as it is now (None: removed)."""
 
     before: V | None
@@ -149,7 +156,7 @@ class Work:
         self._appended: dict[Appended[Any], list[Any]] = {EVENTS: [], AUDIT: []}
         self._found: dict[Index[Any, Any], dict[Hashable, Any]] = {}
         self._undo: list[tuple[dict[Hashable, Any], Hashable, Any]] = []
-        self._marks: dict[Appended[Any], int] = {}
+        self._marks: list[tuple[list[Any], int]] = []
 
     @property
     def owed_to(self) -> frozenset[str]:
@@ -171,12 +178,8 @@ class Work:
     def changes(self, kind: Kind[K, V]) -> list[Change[V]]:
         """Every row of this kind that is now another value than the one read, in the order of first reading."""
         before = self._before.get(kind, {})
-        found = []
-        for key, after in self._rows.get(kind, {}).items():
-            was = before.get(key)
-            if after is not was:
-                found.append(Change(was, after))
-        return found
+        rows = self._rows.get(kind, {})
+        return [Change(was, after) for key, after in rows.items() if (was := before.get(key)) is not after]
 
     def appended(self, kind: Appended[V]) -> Sequence[V]:
         return self._appended.get(kind, ())
@@ -184,24 +187,28 @@ class Work:
     def begin(self) -> None:
         """Start a command's overlay."""
         self._undo.clear()
-        self._marks = {kind: len(records) for kind, records in self._appended.items()}
+        self._marks = [(records, len(records)) for records in self._appended.values()]
 
     def forget(self) -> None:
         """Take back everything the command since `begin` did, and nothing else."""
         for rows, key, value in reversed(self._undo):
-            rows[key] = value
+            if value is _NOT_READ:
+                del rows[key]
+            else:
+                rows[key] = value
         self._undo.clear()
-        for kind, records in self._appended.items():
-            del records[self._marks.get(kind, 0) :]
+        for records, length in self._marks:
+            del records[length:]
 
     # -- what handlers do
 
     def get(self, kind: Kind[K, V], key: K) -> V | None:
         """The row as it is now, None if there is none; raises NotLocked if the footprint did not name it."""
         try:
-            return cast("V | None", self._rows[kind][key])
+            row: V | None = self._rows[kind][key]
         except KeyError:
             raise NotLocked(kind, [key]) from None
+        return row
 
     def found(self, index: Index[K, V], key: K) -> V | None:
         """What the footprint's look-up found under this key; unlocked, so only for what does not change."""
@@ -221,13 +228,19 @@ class Work:
 
     def add(self, kind: Kind[K, V], key: K, value: V) -> None:
         """Add a row under an id made just now, which nobody else can hold."""
-        rows = self._rows.setdefault(kind, {})
-        self._before.setdefault(kind, {}).setdefault(key, None)
-        self._undo.append((rows, key, None))
+        rows = self._rows.get(kind)
+        if rows is None:
+            rows = self._rows[kind] = {}
+        # Nothing is noted in `_before`: a row that was not read did not exist.
+        self._undo.append((rows, key, rows.get(key, _NOT_READ)))
         rows[key] = value
 
     def append(self, kind: Appended[V], record: V) -> None:
-        self._appended.setdefault(kind, []).append(record)
+        records = self._appended.get(kind)
+        if records is None:
+            records = self._appended[kind] = []
+            self._marks.append((records, 0))
+        records.append(record)
 
     def record(self, *events: DomainEvent) -> None:
         """Append events, and one delivery for each consumer that subscribed to them."""

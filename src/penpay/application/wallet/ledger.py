@@ -47,22 +47,19 @@ def post(  # noqa: PLR0913  (a journal has these parts)
     DuplicateJournal when the batch itself already holds (kind, reference); against the books the unique key decides.
     """
     kept = journals.checked(lines)
-    accounts = [_account(work, line.account) for line in kept]
-    recorded_at = max(work.now, *(account.last_recorded_at for account in accounts))
-    journal_id = JournalId(work.ids.new())
-    head = LedgerJournal(
-        journal_id, kind, reference, transaction_id, reverses.journal.id if reverses else None, happened_at, recorded_at
-    )
-    posted = PostedJournal(head, kept)
-    if _known(work, kind, reference) is not None:
+    recorded_at = max([work.now, *(_account(work, line.account).last_recorded_at for line in kept)])
+    if work.seen(JOURNALS, (kind, reference)) is not None:
+        # One that only the database knows, its unique key refuses.
         raise DuplicateJournal(kind=kind, reference=reference)
+    journal_id = JournalId(work.ids.new())
+    reverses_id = reverses.journal.id if reverses else None
+    head = LedgerJournal(journal_id, kind, reference, transaction_id, reverses_id, happened_at, recorded_at)
+    posted = PostedJournal(head, kept)
     work.add(JOURNALS, (kind, reference), posted)
-    for line in kept:
-        account = _account(work, line.account).posted(line.side, line.amount, recorded_at)
-        work.put(ACCOUNTS, line.account, account)
-        entry = LedgerEntry(
-            journal_id, account.id, account.version, line.side, line.amount.cents, account.balance_cents
-        )
+    for side, code, amount in kept:
+        account = _account(work, code).posted(side, amount, recorded_at)
+        work.put(ACCOUNTS, code, account)
+        entry = LedgerEntry(journal_id, account.id, account.version, side, amount.cents, account.balance_cents)
         work.append(ENTRIES, entry)
         if account.owner_id is not None:
             work.record(_balance_changed(account, entry, kind))
@@ -94,11 +91,6 @@ def _account(work: Work, code: str) -> LedgerAccount:
         account = opened(code, LedgerAccountId(work.ids.new()), work.now)
         work.put(ACCOUNTS, code, account)
     return account
-
-
-def _known(work: Work, kind: str, reference: str) -> PostedJournal | None:
-    """The journal if this batch has read or posted it; one that only the database knows, its unique key refuses."""
-    return work.seen(JOURNALS, (kind, reference))
 
 
 def _balance_changed(account: LedgerAccount, entry: LedgerEntry, kind: str) -> DomainEvent:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.ids import ApiKeyId, UserId
 
 API_KEY_BYTES: Final = 32
@@ -33,10 +34,12 @@ def api_key_text(chance: bytes) -> str:
     return base64.b32encode(chance).decode("ascii").rstrip("=")
 
 
-def api_key_hash(text: str) -> str | None:
-    """What is stored of a key, 64 hex digits of SHA-256; None for a text that is no API key.
+def api_key_hash(text: str) -> str:
+    """What is stored of a key: 64 hex digits of SHA-256. Raises Unauthorized for a text that is no API key.
 
     A fast hash without salt is right here, unlike for passwords: nobody guesses 256 random bits, however fast, and the
     digest must be found by equality.
     """
-    return hashlib.sha256(text.encode("ascii")).hexdigest() if _API_KEY.fullmatch(text) else None
+    if not _API_KEY.fullmatch(text):
+        raise Unauthorized
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

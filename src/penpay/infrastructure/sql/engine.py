@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -17,6 +18,12 @@ BUSY_TIMEOUT_MS = 5_000
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
 """Serialization failure, deadlock, lock not available, cancelled, shutting down, crash, starting, too many clients."""
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+_INTEGRITY_CLASS = "23"
+_CONNECTION_CLASS = "08"
+
+DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+"""What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
 
 _READING = "penpay_reading"
 
@@ -70,26 +77,41 @@ def _embed(engine: AsyncEngine) -> None:
         connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READING) else "BEGIN IMMEDIATE")
 
 
-def translated(error: DBAPIError) -> Exception:
+def translated(error: Exception) -> Exception:
     """What a driver's error means for a batch: try again, find the command at fault, or (itself) a bug."""
-    if isinstance(error, IntegrityError):
-        return ConstraintViolated(_constraint(error))
-    original: Any = error.orig
-    sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    busy = getattr(original, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
-    if sqlstate in _TRANSIENT_SQLSTATES or busy or error.connection_invalidated:
-        return Transient(type(original).__name__)
+    raw = _raw(error)
+    sqlstate = str(getattr(raw, "sqlstate", None) or "")
+    if isinstance(error, IntegrityError) or isinstance(raw, sqlite3.IntegrityError) or sqlstate[:2] == _INTEGRITY_CLASS:
+        return ConstraintViolated(_constraint(raw))
+    busy = getattr(raw, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+    passing = sqlstate in _TRANSIENT_SQLSTATES or sqlstate[:2] == _CONNECTION_CLASS
+    if passing or busy or is_disconnect(error):
+        return Transient(type(raw).__name__)
     return error
 
 
-def _constraint(error: IntegrityError) -> str:
+def is_disconnect(error: Exception) -> bool:
+    """Whether the connection is gone."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    # asyncpg has no class of its own for the use of a connection that was lost a moment ago.
+    raw = _raw(error)
+    return isinstance(raw, asyncpg.InterfaceError) and "closed" in str(raw)
+
+
+def _raw(error: Exception) -> BaseException:
+    """The driver's own error, which SQLAlchemy's adapter and then SQLAlchemy wrap."""
+    if not isinstance(error, DBAPIError):
+        return error
+    adapted = error.orig or error
+    return adapted.__cause__ or adapted
+
+
+def _constraint(raw: BaseException) -> str:
     """The constraint's name or column list; never the row, which may hold what must not reach a log."""
-    original: Any = error.orig
-    cause = getattr(original, "__cause__", None)
-    name = getattr(cause, "constraint_name", None)
+    name = getattr(raw, "constraint_name", None)
     if isinstance(name, str):
         return name
-    text = str(original)
-    return (
-        text if text.startswith(("UNIQUE constraint", "CHECK constraint", "FOREIGN KEY", "NOT NULL")) else "constraint"
-    )
+    text = str(raw)
+    known = ("UNIQUE constraint", "CHECK constraint", "FOREIGN KEY", "NOT NULL")
+    return text if text.startswith(known) else "constraint"

@@ -192,8 +192,6 @@ class SqlUsers:
     async def authenticate(self, api_key: str) -> UserId:
         """The active user whose unrevoked key this is; raises Unauthorized."""
         digest = api_key_hash(api_key)
-        if digest is None:
-            raise Unauthorized
         statement = (
             select(users.c.id)
             .join(api_keys, api_keys.c.user_id == users.c.id)

@@ -94,6 +94,8 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Our words for what Pydantic found; its own messages may quote what was sent."""
 _NAME_LETTERS: Final = 64
+_CALLBACKS: Final = "/api/v1/callbacks/"
+"""What follows in such a path is a secret, and problems end up in other people's logs."""
 
 
 def problem(
@@ -107,13 +109,14 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem response; `details` become members of their own and cannot replace the standard ones."""
+    path = request.url.path
     body = {
         **(details or {}),
         "type": f"urn:penpay:error:{code}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.url.path,
+        "instance": _CALLBACKS if path.startswith(_CALLBACKS) else path,
         "code": code,
     }
     return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)

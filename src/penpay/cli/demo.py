@@ -1,0 +1,47 @@
+"""`penpay demo`: the whole system on this machine, told as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from penpay.cli.session import FAILED, fail
+from penpay.demo.telling import run_demo
+from penpay.presentation.http.serving import PortTaken
+
+_FOLDER = Path("var/demo")
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Tell the stories and exit: 0 if all ended as told.")] = False,  # noqa: FBT002  (a flag)
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, as the last line.")] = False,  # noqa: FBT002  (a flag)
+    api_port: Annotated[int, typer.Option(help="Where our API listens.")] = 8000,
+    daraja_port: Annotated[int, typer.Option(help="Where the M-Pesa sandbox listens.")] = 6700,
+    deriv_port: Annotated[int, typer.Option(help="Where the Deriv simulator listens.")] = 6800,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its databases; emptied at the start.")] = _FOLDER,
+) -> None:
+    """Run five deposits end to end on embedded SQLite, then keep serving."""
+    work = run_demo(
+        Console(),
+        folder=folder,
+        api_port=api_port,
+        daraja_port=daraja_port,
+        deriv_port=deriv_port,
+        once=once,
+        as_json=as_json,
+    )
+    try:
+        good = uvloop.run(work)
+    except PortTaken as taken:
+        fail("port_taken", f"Another program listens on {taken}; stop it, or choose other ports (see --help).")
+    except TimeoutError:
+        fail("story_stuck", "A story did not come to its end in time.")
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return
+    if not good:
+        raise typer.Exit(FAILED)

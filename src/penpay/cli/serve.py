@@ -1,0 +1,92 @@
+"""`penpay serve`: our API and workers in one process. `penpay sandbox`: an operator and a Deriv to run it against."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
+
+import typer
+import uvloop
+
+from penpay.bootstrap import Sandbox, build, make_folder, real_ports
+from penpay.cli.session import fail, run
+from penpay.config import load_settings
+from penpay.demo.world import LOGIN_ID, PHONE, PIN, seed_sandbox
+from penpay.domain.mobile_money.errors import SubscriberExists
+from penpay.infrastructure.telemetry.logs import log_as_json
+from penpay.presentation.http.app import bind, create_app
+from penpay.presentation.http.serving import PortTaken, serving
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.deriv.limits import RateLimits
+
+
+def serve() -> None:
+    """Serve the API and run the workers until interrupted; settings come from the environment (.env.example)."""
+    log_as_json()
+    uvloop.install()
+    try:
+        run(_serve())
+    except PortTaken as taken:
+        fail("port_taken", f"Another program listens on {taken}.")
+
+
+async def _serve() -> None:
+    settings = load_settings()
+    make_folder(settings.database_url)
+    system = build(settings)
+    try:
+        await system.start()
+        async with serving(bind(create_app(), system), settings.http_host, settings.http_port):
+            typer.echo(f"PenPay serves http://{settings.http_host}:{settings.http_port} (documentation at /docs).")
+            await _interrupted()
+    finally:
+        await system.stop()
+
+
+def sandbox() -> None:
+    """Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point, until interrupted."""
+    log_as_json()
+    uvloop.install()
+    try:
+        run(_sandbox())
+    except PortTaken as taken:
+        fail("port_taken", f"Another program listens on {taken}.")
+
+
+async def _sandbox() -> None:
+    settings = load_settings()
+    make_folder(settings.operator_database_url)
+    make_folder(settings.deriv_sandbox_database_url)
+    daraja, deriv = urlsplit(settings.mpesa_base_url), urlsplit(settings.deriv_endpoint)
+    if {daraja.hostname, deriv.hostname} - {"127.0.0.1", "localhost"}:
+        fail("not_loopback", "The sandbox asks for no credential on its own routes, so it listens on 127.0.0.1 only.")
+    async with AsyncExitStack() as stack:
+        world = Sandbox(
+            settings,
+            real_ports(),
+            switches=DarajaSwitches(),
+            deriv_url=settings.deriv_sandbox_database_url,
+            deriv_limits=RateLimits(),
+        )
+        stack.push_async_callback(world.stop)
+        await world.start()
+        with suppress(SubscriberExists):  # as after a restart
+            await seed_sandbox(world, settings)
+        await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
+        await stack.enter_async_context(world.deriv.serve("127.0.0.1", deriv.port or 80))
+        typer.echo(
+            f"M-Pesa sandbox on {settings.mpesa_base_url}, Deriv simulator on {settings.deriv_endpoint}.\n"
+            f"Subscriber {PHONE.msisdn} has PIN {PIN}; Deriv client {LOGIN_ID}. "
+            f"Her handset: GET {settings.mpesa_base_url}/sandbox/phones/{PHONE.msisdn}"
+        )
+        await _interrupted()
+
+
+async def _interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()

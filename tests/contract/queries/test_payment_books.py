@@ -1,0 +1,123 @@
+"""Transactions, timelines and reviews as they are read, on each engine."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from penpay.application.payments.queries import TimelineEntry
+from penpay.application.payments.rows import Review, ReviewReason
+from penpay.domain.payments.transaction import TransactionStatus
+from penpay.domain.shared.ids import ReviewId, TransactionId, UserId
+from penpay.domain.shared.money import Currency, Money
+from penpay.infrastructure.sql.payments import ReviewRepository, TransactionRepository
+from penpay.infrastructure.sql.queries import SqlPaymentBooks
+from penpay.infrastructure.sql.tables import domain_events
+from tests.contract.queries.books import NOON, OTIENO, WANJIKU, Ledger, made
+
+NUMBERS = range(1, 8)
+
+
+@pytest.fixture
+async def books(engine: AsyncEngine) -> SqlPaymentBooks:
+    """Seven transactions: the odd ones Wanjiku's, two of one moment after each other."""
+    ledger = Ledger(engine, {}, {})
+    for number in NUMBERS:
+        user = WANJIKU if number % 2 else OTIENO
+        row = made(
+            TransactionId(UUID(int=number)), user, TransactionStatus.PENDING, NOON + timedelta(minutes=number // 4)
+        )
+        await ledger.write(TransactionRepository.table, TransactionRepository().row(row))
+    return SqlPaymentBooks(engine)
+
+
+async def pages(books: SqlPaymentBooks, user: UserId, limit: int) -> list[list[int]]:
+    """Every page of a user's transactions, by number."""
+    seen, before = [], None
+    while True:
+        page = await books.transactions(user, limit, before)
+        seen.append([transaction.id.int for transaction in page.transactions])
+        if page.next is None:
+            return seen
+        before = page.next
+
+
+async def test_a_transaction_is_read_as_it_was_written_by_its_owner_alone(books: SqlPaymentBooks) -> None:
+    """All of it comes back, to its owner; to another user it does not exist."""
+    number = TransactionId(UUID(int=1))
+
+    assert await books.transaction(WANJIKU, number) == made(number, WANJIKU, TransactionStatus.PENDING, NOON)
+    assert await books.transaction(OTIENO, number) is None
+
+
+async def test_pages_hold_every_transaction_once_newest_first(books: SqlPaymentBooks) -> None:
+    """Whatever the size of the pages, also between transactions of one moment."""
+    assert [[7], [5], [3], [1]] == await pages(books, WANJIKU, 1)
+    assert [[7, 5, 3], [1]] == await pages(books, WANJIKU, 3)
+    assert [[7, 5, 3, 1]] == await pages(books, WANJIKU, 4)
+    assert [[6, 4], [2]] == await pages(books, OTIENO, 2)
+
+
+async def test_another_users_transaction_is_no_cursor(books: SqlPaymentBooks) -> None:
+    """A foreign cursor shows nothing, not even when the other user acted."""
+    page = await books.transactions(OTIENO, 10, TransactionId(UUID(int=7)))
+
+    assert ([], None) == (page.transactions, page.next)
+
+
+async def test_recent_transactions_are_everybodys(books: SqlPaymentBooks) -> None:
+    """For staff, the newest of all."""
+    assert [7, 6, 5] == [transaction.id.int for transaction in await books.recent(3)]
+
+
+async def test_a_timeline_is_in_the_order_of_its_events(engine: AsyncEngine, books: SqlPaymentBooks) -> None:
+    """Entries come by sequence, of this transaction alone, whatever the order of their ids."""
+    subject = TransactionId(UUID(int=1))
+    rows = [
+        {
+            "id": UUID(int=100 - sequence),
+            "name": name,
+            "schema_version": 1,
+            "aggregate_type": "Transaction",
+            "aggregate_id": aggregate,
+            "sequence": sequence,
+            "payload": f'{{"status":"{status}"}}',
+            "recorded_at": NOON,
+            "batch_id": UUID(int=0),
+        }
+        for sequence, name, status, aggregate in (
+            (1, "TransactionCreated", "PENDING", subject),
+            (2, "DepositInitiated", "PROCESSING", subject),
+            (3, "TransactionCreated", "PENDING", UUID(int=2)),
+        )
+    ]
+    async with engine.begin() as connection:
+        await connection.execute(insert(domain_events), rows)
+
+    assert await books.timeline(subject) == [
+        TimelineEntry(NOON, "TransactionCreated", "PENDING"),
+        TimelineEntry(NOON, "DepositInitiated", "PROCESSING"),
+    ]
+
+
+async def test_the_review_that_waits_longest_comes_first(engine: AsyncEngine, books: SqlPaymentBooks) -> None:
+    """People see what has waited longest, with all they need to decide."""
+    written = [
+        Review(
+            id=ReviewId(UUID(int=number)),
+            transaction_id=TransactionId(UUID(int=1)),
+            reason=ReviewReason.DERIV_REFUSED,
+            amount=Money(100, Currency.KES),
+            facts={"code": "x"},
+            opened_at=NOON - timedelta(minutes=number),
+        )
+        for number in (1, 2, 3)
+    ]
+    repository = ReviewRepository()
+    await Ledger(engine, {}, {}).write(repository.table, *map(repository.row, written))
+
+    assert [written[2], written[1]] == await books.reviews(2)
