@@ -17,7 +17,7 @@ from penpay.presentation.http.serving import PortTaken
 _FOLDER = Path("var/demo")
 
 
-def demo(
+def demo(  # noqa: PLR0917  (typer gives options by name)
     once: Annotated[bool, typer.Option("--once", help="Tell the stories and exit: 0 if all ended as told.")] = False,  # noqa: FBT002  (a flag)
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, as the last line.")] = False,  # noqa: FBT002  (a flag)
     api_port: Annotated[int, typer.Option(help="Where our API listens.")] = 8000,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
-import orjson
+import httpx
 
 from penpay.demo.world import LOGIN_ID, PHONE, PIN, World
 from penpay.sandbox.faults import FaultRule, LostCallback
@@ -59,9 +60,7 @@ async def _right_pin_callback_lost(world: World, say: Say) -> None:
     world.sandbox.daraja.faults.add(FaultRule(fault=LostCallback(), msisdn=PHONE.msisdn, times=1))
     say("The operator will lose the callback of this one.")
     await _right_pin(world, say)
-    say(
-        "No callback comes. PenPay asks M-Pesa itself; here after 3 s instead of the usual 30 s, so that you need not wait."
-    )
+    say("No callback comes, so PenPay asks M-Pesa itself: here after 3 s instead of the usual 30 s, to spare you.")
 
 
 async def _show_prompt(world: World, say: Say) -> None:
@@ -123,7 +122,7 @@ async def tell(story: Story, world: World, say: Say) -> dict[str, Any]:
     }
     response = await world.api.post("/api/v1/deposits", json=body)
     response.raise_for_status()
-    created = _json(response.content)
+    created = _json(response)
     say(f"POST /api/v1/deposits → 202, transaction {created['id']}, {created['kes_cents'] // 100:,} shillings asked.")
     await story.answer(world, say)
     return await _ended(world, created["id"], say)
@@ -136,7 +135,7 @@ async def _ended(world: World, transaction_id: str, say: Say) -> dict[str, Any]:
         while True:
             response = await world.api.get(f"/api/v1/transactions/{transaction_id}")
             response.raise_for_status()
-            transaction = _json(response.content)
+            transaction = _json(response)
             for line in transaction["timeline"][told:]:
                 say(f"{line['at'][11:23]}  {line['event']:<24} {line['status']}")
             told = len(transaction["timeline"])
@@ -145,6 +144,6 @@ async def _ended(world: World, transaction_id: str, say: Say) -> dict[str, Any]:
             await world.system.clock.sleep(100)
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(content)
+def _json(response: httpx.Response) -> dict[str, Any]:
+    found: dict[str, Any] = response.json(parse_float=Decimal)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import shutil
 from collections.abc import AsyncIterator
@@ -88,8 +89,7 @@ def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int
 @asynccontextmanager
 async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_port: int) -> AsyncIterator[World]:
     """Start everything in a fresh folder, seed it, and stop it at the end."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(_empty, folder)
     ports = real_ports()
     settings = demo_settings(folder, ports, api_port=api_port, daraja_port=daraja_port, deriv_port=deriv_port)
     async with AsyncExitStack() as stack:
@@ -125,6 +125,11 @@ async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_por
             deriv_url=settings.deriv_endpoint,
             api_key=api_key,
         )
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:

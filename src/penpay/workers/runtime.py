@@ -30,17 +30,11 @@ class Wakeups:
     def wake(self, name: str) -> None:
         self._events[name].set()
 
-    async def wait(self, name: str, clock: Clock, milliseconds: int) -> None:
-        """Return when woken, or after this long."""
+    async def woken(self, name: str) -> None:
+        """Return once somebody has called since the last return."""
         event = self._events[name]
-        waiting = asyncio.ensure_future(event.wait())
-        sleeping = asyncio.ensure_future(clock.sleep(milliseconds))
-        try:
-            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (waiting, sleeping):
-                task.cancel()
-            event.clear()
+        await event.wait()
+        event.clear()
 
 
 class Worker(Generic[T]):
@@ -71,14 +65,20 @@ class Worker(Generic[T]):
 
     async def run(self) -> None:
         """Serve until cancelled. What fails is logged and found again when it is due again."""
+        self._spawn(self._tick(), f"{self.name}:tick")
         while True:
-            started = 0
+            await self._wakeups.woken(self.name)
             try:
-                started = await self._round()
-            except Exception:
+                while await self._round():
+                    pass
+            except Exception:  # noqa: BLE001  (a worker outlives whatever stops one look)
                 self._log.exception("worker %s could not look for work", self.name)
-            if not started:
-                await self._wakeups.wait(self.name, self._clock, self._look_every_ms)
+
+    async def _tick(self) -> None:
+        """Look from time to time without being woken: rows become due by themselves."""
+        while True:
+            self._wakeups.wake(self.name)
+            await self._clock.sleep(self._look_every_ms)
 
     async def _round(self) -> int:
         room = AT_ONCE - len(self._running)
@@ -98,7 +98,7 @@ class Worker(Generic[T]):
         try:
             with suppress(DomainError):  # another worker was faster, or it is not due any more
                 await self._handle(item)
-        except Exception:
+        except Exception:  # noqa: BLE001  (one item's fault is not the next one's)
             self._log.exception("worker %s failed on an item", self.name)
         finally:
             self._running.discard(key)

@@ -19,8 +19,9 @@ from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import LedgerAccount, opened, wallet_code
 from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal, credit, debit
+from penpay.infrastructure.sql.evidence import DerivTransferRepository
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.payments import DerivTransferRepository, TransactionRepository
+from penpay.infrastructure.sql.payments import TransactionRepository
 from penpay.infrastructure.sql.tables import metadata
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -42,13 +42,12 @@ def attempts(table: Table, engine: str) -> list[str]:
     """Every way to change or lose a row of this table."""
     name, columns = table.name, [column.name for column in table.columns]
     key = [column.name for column in table.primary_key]
-    last = columns[-1]
+    last, copy = columns[-1], f"INSERT INTO {name} SELECT * FROM {name} WHERE true"
     found = [
         *(f"UPDATE {name} SET {column} = {column}" for column in columns),
         f"DELETE FROM {name}",
         f"DELETE FROM {name} WHERE {key[0]} IN (SELECT {key[0]} FROM {name} LIMIT 1)",
-        f"INSERT INTO {name} SELECT * FROM {name} WHERE true"
-        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {last} = excluded.{last}",
+        f"{copy} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {last} = excluded.{last}",
     ]
     if engine == "sqlite":
         return [
@@ -136,7 +135,7 @@ async def test_a_journal_is_reversed_once(kept: World) -> None:
     row = await any_row(kept, ledger_journals)
     undone = {**row, "id": NEW, "reference": "first", "reverses_id": row["id"]}
     await added(kept, ledger_journals, undone)
-    with pytest.raises(IntegrityError, match="uq_ledger_journals_reverses_id|UNIQUE constraint.*reverses_id"):
+    with pytest.raises(IntegrityError, match=r"uq_ledger_journals_reverses_id|UNIQUE constraint.*reverses_id"):
         await added(kept, ledger_journals, {**undone, "id": OTHER, "reference": "second"})
 
 

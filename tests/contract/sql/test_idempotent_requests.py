@@ -23,7 +23,9 @@ def key(text: str = "order-2026-0001", **fields: object) -> IdempotencyKey:
 
 async def requested(world: World, count: int, reference: str = "m") -> list[str]:
     """The same request from so many callers at once."""
-    return await asyncio.gather(*(world.execute(Move(A, B, 1, reference), idempotency=key()) for _ in range(count)))
+    request = Move(A, B, 1, reference)
+    answers: list[str] = await asyncio.gather(*(world.execute(request, idempotency=key()) for _ in range(count)))
+    return answers
 
 
 async def test_200_identical_requests_are_one(world: World) -> None:
@@ -53,17 +55,18 @@ async def test_a_repeat_after_a_restart_is_answered_from_the_database(url: str) 
         assert 6 == await world.balance(B)
 
 
-async def test_twins_at_two_processes_are_one(url: str) -> None:
-    """Whoever commits second finds the answer of the first."""
+@pytest.mark.parametrize("callers", [1, 20])
+async def test_twins_at_two_processes_are_one(url: str, callers: int) -> None:
+    """Whoever commits second finds the answer of the first, be it alone in its batch or not."""
     async with opened(url) as one, opened(url) as other:
         await one.fund(A)
         for number in range(1, 11):
             request, again = Move(A, B, 1, f"m-{number}"), key(f"order-{number:08}")
             answers = await asyncio.gather(
-                *(process.execute(request, idempotency=again) for process in (one, other) for _ in range(20))
+                *(process.execute(request, idempotency=again) for process in (one, other) for _ in range(callers))
             )
 
-            assert [f'{{"reference":"m-{number}","left":{100_000 - number}}}'] * 40 == answers
+            assert [f'{{"reference":"m-{number}","left":{100_000 - number}}}'] * 2 * callers == answers
         assert 10 == await one.balance(B)
 
 
@@ -81,6 +84,8 @@ async def test_another_body_under_the_key_is_refused_by_field(world: World) -> N
 async def test_twins_with_two_bodies_in_one_batch_are_told_apart(world: World) -> None:
     """The first in the queue is done, the other is refused."""
     await world.fund(A)
+    first: object
+    second: object
     first, second = await asyncio.gather(
         world.execute(Move(A, B, 1, "m"), idempotency=key(cents=1)),
         world.execute(Move(A, B, 2, "n"), idempotency=key(cents=2)),

@@ -120,7 +120,7 @@ async def test_silence_after_silence(url: str) -> None:
 async def test_a_database_that_never_commits_is_given_up(url: str, fault: Fault) -> None:
     """After five attempts the callers are told that nothing was done, and nothing was; the next batch is served."""
     async with funded(url) as (world, faults):
-        faults += [fault] * 5
+        faults.extend([fault] * 5)
         results = await world.moved(A, B, 3)
 
         assert [Overloaded] * 3 == [type(result) for result in results]

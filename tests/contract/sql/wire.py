@@ -40,7 +40,14 @@ class Wire:
         try:
             while data := await client.read(65_536):
                 if self.next_commit is not None and data.endswith(_COMMIT):
-                    await self._cut(self.next_commit, data, server, to_server, to_client, answers)
+                    await self._cut(
+                        plan=self.next_commit,
+                        commit=data,
+                        server=server,
+                        to_server=to_server,
+                        to_client=to_client,
+                        answers=answers,
+                    )
                     break
                 to_server.write(data)
         finally:
@@ -55,6 +62,7 @@ class Wire:
 
     async def _cut(
         self,
+        *,
         plan: Break,
         commit: bytes,
         server: asyncio.StreamReader,

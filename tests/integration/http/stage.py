@@ -46,6 +46,7 @@ from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyRing
 from penpay.infrastructure.security.path_tokens import PathTokens
 from penpay.infrastructure.sql.engine import open_engine
+from penpay.infrastructure.sql.evidence import MpesaRequestRepository, RequestsByReceipt, SubjectsOfRequests
 from penpay.infrastructure.sql.fx import CurrentRateFinder
 from penpay.infrastructure.sql.identity import (
     ApiKeyRepository,
@@ -56,13 +57,7 @@ from penpay.infrastructure.sql.identity import (
     UserRepository,
 )
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.payments import (
-    MpesaRequestRepository,
-    RequestsByReceipt,
-    SubjectsOfRequests,
-    TransactionRepository,
-    WebhookRepository,
-)
+from penpay.infrastructure.sql.payments import TransactionRepository, WebhookRepository
 from penpay.infrastructure.sql.queries import SqlLedgerBooks, SqlPaymentBooks
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
 from penpay.infrastructure.sql.tables import fx_rates, metadata

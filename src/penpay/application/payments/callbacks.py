@@ -122,11 +122,13 @@ class ApplyWebhookHandler:
         return outcome
 
     def _outcome(self, command: ApplyWebhook, work: Work) -> WebhookOutcome:
-        callback = command.callback
         if work.found(SUBJECTS_OF_REQUESTS, command.request_id) is None:
             return WebhookOutcome.UNKNOWN_SUBJECT
-        if callback is None:
+        if command.callback is None:
             return WebhookOutcome.UNREADABLE
+        return self._told(command, command.callback, work)
+
+    def _told(self, command: ApplyWebhook, callback: StkCallback, work: Work) -> WebhookOutcome:
         request, transaction, subject = request_and_transaction(work, command.request_id)
         transaction, event = transaction.moved(
             "MpesaCallbackReceived",

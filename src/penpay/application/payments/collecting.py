@@ -61,7 +61,7 @@ def fail_deposit(work: Work, transaction: Transaction, failure_code: str, **fact
     work.record(event)
 
 
-def book_payment(  # noqa: PLR0913  (what a payment is)
+def book_payment(
     work: Work,
     request: MpesaRequest,
     transaction: Transaction,

@@ -98,9 +98,9 @@ class RecordTransferAnswerHandler:
         )
         if answer.outcome is TransferOutcome.CONFIRMED:
             _confirm(work, transfer, transaction, answer.provider_id, happened_at=now)
-        elif answer.outcome is TransferOutcome.FAILED:
-            _refuse(work, transfer, transaction, answer.code)
-        elif answer.outcome is TransferOutcome.NOT_SENT and now - transfer.created_at >= TRANSFER_REFUSED_AFTER:
+        elif answer.outcome is TransferOutcome.FAILED or (
+            answer.outcome is TransferOutcome.NOT_SENT and now - transfer.created_at >= TRANSFER_REFUSED_AFTER
+        ):
             _refuse(work, transfer, transaction, answer.code)
         elif answer.outcome is TransferOutcome.NOT_SENT:
             due_at = now + backoff(SEND_BACKOFF_SECONDS, transfer.fence, answer.retry_after_ms)
@@ -150,7 +150,7 @@ class RecordTransferSearchHandler:
             work.put(DERIV_TRANSFERS, transfer.id, transfer.moved(transfer.state, work.now, due_at=due_at))
 
 
-def _confirm(  # noqa: PLR0913  (what a confirmation is)
+def _confirm(
     work: Work,
     transfer: DerivTransfer,
     transaction: Transaction,

@@ -31,7 +31,7 @@ def balance_cents(work: Work, code: str) -> int:
     return account.balance_cents if account else 0
 
 
-def post(  # noqa: PLR0913  (a journal has these parts)
+def post(
     work: Work,
     kind: str,
     reference: str,

@@ -69,7 +69,7 @@ class IncomingCredit:
     happened_at: datetime
 
 
-class StatementUnavailable(Exception):  # noqa: N818  (it names a state of the other side, not an error of ours)
+class StatementUnavailable(Exception):
     """The statement could not be read now; nothing is known, ask again later."""
 
 

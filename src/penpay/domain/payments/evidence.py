@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, Self
 
 from penpay.domain.shared.errors import IllegalMove, LostLicence
 from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId, TransactionId
@@ -60,8 +60,6 @@ ALLOWED: Final[Mapping[EvidenceState, frozenset[EvidenceState]]] = MappingProxyT
     }
 )
 
-E = TypeVar("E", bound="Evidence")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -93,7 +91,7 @@ class Evidence:
         """Whether somebody should act on it now: it is due, and nobody holds a lease that still runs."""
         return self.due_at is not None and self.due_at <= at and (self.lease_until is None or self.lease_until <= at)
 
-    def claimed(self: E, at: datetime, lease: timedelta) -> E:
+    def claimed(self, at: datetime, lease: timedelta) -> Self:
         """Taken by one worker until the lease ends; INTENDED becomes SENDING, a lapsed SENDING becomes UNKNOWN.
 
         Raises LostLicence when it is not due, or somebody else holds it.
@@ -116,7 +114,7 @@ class Evidence:
         if fence != self.fence:
             raise LostLicence
 
-    def moved(self: E, to: EvidenceState, at: datetime, *, due_at: datetime | None, code: str | None = None) -> E:
+    def moved(self, to: EvidenceState, at: datetime, *, due_at: datetime | None, code: str | None = None) -> Self:
         """In another (or the same) state, with the lease given up; raises IllegalMove outside the drawing."""
         if to is not self.state and to not in ALLOWED[self.state]:
             raise IllegalMove(state=self.state.value, to=to.value)

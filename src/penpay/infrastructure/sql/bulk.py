@@ -103,8 +103,10 @@ class BulkWriter:
             convert = column.convert
             if convert is None:
                 converted.append(given)
+            elif convert is str:
+                converted.append([None if value is None else str(value) for value in given])
             else:
-                # A batch has few distinct moments and owners, so each value is converted once.
+                # A batch has few distinct moments, so each is converted once.
                 texts = {value: None if value is None else convert(value) for value in set(given)}
                 converted.append([texts[value] for value in given])
         return converted

@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
 
 BUSY_TIMEOUT_MS = 5_000
-_TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
-"""Serialization failure, deadlock, lock not available, cancelled, shutting down, crash, starting, too many clients."""
+_TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
+"""Serialization failure, deadlock, lock not available, cancelled, too many clients."""
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 _INTEGRITY_CLASS = "23"
-_CONNECTION_CLASS = "08"
+_LOST = ("08", "57P")
+"""Connection exceptions, and a server that is going down, has crashed or is coming up."""
 
 DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 """What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
@@ -84,18 +85,19 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, IntegrityError) or isinstance(raw, sqlite3.IntegrityError) or sqlstate[:2] == _INTEGRITY_CLASS:
         return ConstraintViolated(_constraint(raw))
     busy = getattr(raw, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
-    passing = sqlstate in _TRANSIENT_SQLSTATES or sqlstate[:2] == _CONNECTION_CLASS
-    if passing or busy or is_disconnect(error):
+    if sqlstate in _TRANSIENT_SQLSTATES or busy or connection_lost(error):
         return Transient(type(raw).__name__)
     return error
 
 
-def is_disconnect(error: Exception) -> bool:
-    """Whether the connection is gone."""
+def connection_lost(error: Exception) -> bool:
+    """Whether the connection is gone, and with it the answer to what was sent last."""
+    raw = _raw(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    if str(getattr(raw, "sqlstate", None) or "").startswith(_LOST):
+        return True
     # asyncpg has no class of its own for the use of a connection that was lost a moment ago.
-    raw = _raw(error)
     return isinstance(raw, asyncpg.InterfaceError) and "closed" in str(raw)
 
 

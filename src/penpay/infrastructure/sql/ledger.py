@@ -15,7 +15,7 @@ from penpay.domain.wallet.account import AccountType, LedgerAccount, LedgerSide
 from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal
 from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, fetch, for_update
 
 _TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}
 _CURRENCIES: Final[Mapping[str, Currency]] = {member.value: member for member in Currency}
@@ -31,7 +31,8 @@ class WalletRepository:
     mutable: tuple[str, ...] = ("balance_cents", "version", "last_recorded_at")
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, LedgerAccount | None]:
-        statement = select(ledger_accounts).where(ledger_accounts.c.code.in_(keys)).order_by(ledger_accounts.c.id)
+        wanted = among(ledger_accounts.c.code, keys, connection.dialect)
+        statement = select(ledger_accounts).where(wanted).order_by(ledger_accounts.c.id)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(account, rows), lambda found: found.code, keys)
 

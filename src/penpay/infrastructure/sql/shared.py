@@ -12,7 +12,7 @@ from penpay.application.shared.unit_of_work import DELIVERIES, Delivery, keyed
 from penpay.domain.shared.ids import EventId
 from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys
-from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import among, document, fetch, for_update, parsed
 
 
 class IdempotencyRepository:
@@ -30,7 +30,8 @@ class IdempotencyRepository:
         self, connection: AsyncConnection, keys: Collection[str]
     ) -> Mapping[str, IdempotencyRecord | None]:
         """The stored answers under these key hashes; None where nothing was answered yet."""
-        statement = select(idempotency_keys).where(idempotency_keys.c.key_hash.in_(keys))
+        wanted = among(idempotency_keys.c.key_hash, keys, connection.dialect)
+        statement = select(idempotency_keys).where(wanted).order_by(idempotency_keys.c.key_hash)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         records = (IdempotencyRecord(*row[:3], parsed(row.field_digests), *row[4:]) for row in rows)
         return keyed(records, lambda record: record.key_hash, keys)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import orjson
-from sqlalchemy import Dialect, Select, Table, insert
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,7 +18,6 @@ from penpay.application.shared.unit_of_work import (
     AUDIT,
     EVENTS,
     Appended,
-    AuditRecord,
     CommitUnknown,
     ConstraintViolated,
     Footprint,
@@ -30,7 +29,7 @@ from penpay.application.shared.unit_of_work import (
 )
 from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.sql.bulk import BulkWriter, Row
-from penpay.infrastructure.sql.engine import translated
+from penpay.infrastructure.sql.engine import DRIVER_ERRORS, connection_lost, translated
 from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
 
 K = TypeVar("K")
@@ -149,8 +148,10 @@ class SqlUnitOfWork:
             await self._connection.close()
         except (DBAPIError, OSError):
             await self._connection.invalidate()
-        if isinstance(error, DBAPIError):
+        if isinstance(error, DRIVER_ERRORS):
             raise translated(error) from error
+        if isinstance(error, OSError):
+            raise Transient("the database cannot be reached") from error
 
     async def find(self, index: Index[K, V], keys: Collection[K]) -> Mapping[K, V]:
         """What is found under each key; keys with nothing are left out."""
@@ -189,7 +190,7 @@ class SqlUnitOfWork:
             await writers[appender.table.name].insert(connection, [appender.row(record) for record in records])
         for writer, keys in removed:
             await writer.delete(connection, keys)
-        audit = [_audit_row(record, work, ordinal) for ordinal, record in enumerate(work.appended(AUDIT))]
+        audit = _audit_rows(work)
         await writers[audit_logs.name].insert(connection, audit)
 
     async def commit(self) -> None:
@@ -198,7 +199,7 @@ class SqlUnitOfWork:
             await self._connection.commit()
         except DBAPIError as error:
             meaning = translated(error)
-            if error.connection_invalidated or not isinstance(meaning, Transient | ConstraintViolated):
+            if connection_lost(error) or not isinstance(meaning, Transient | ConstraintViolated):
                 raise CommitUnknown from error
             raise meaning from error
         except OSError as error:
@@ -213,6 +214,17 @@ async def fetch(connection: AsyncConnection, statement: Select[Any]) -> Sequence
 def for_update(statement: Select[Any], dialect: Dialect) -> Select[Any]:
     """Lock the rows where the engine locks rows; SQLite's BEGIN IMMEDIATE has locked the database already."""
     return statement if dialect.name == "sqlite" else statement.with_for_update()
+
+
+def among(column: ColumnElement[Any], keys: Collection[str], dialect: Dialect) -> ColumnElement[bool]:
+    """Whether a text column holds one of the keys, which travel as one bound value.
+
+    So there is one statement to compile and prepare however many keys there are, and no limit on their number.
+    """
+    if dialect.name == "postgresql":
+        return column == any_(literal(list(keys), ARRAY(column.type)))
+    values = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
+    return column.in_(select(values.c.value))
 
 
 def document(value: Mapping[str, Any]) -> str:
@@ -244,16 +256,13 @@ def _event_row(stored: StoredEvent, batch_id: BatchId) -> Row:
     )
 
 
-def _audit_row(record: AuditRecord, work: Work, ordinal: int) -> Row:
-    facts = document(record.facts)
-    row = (
-        work.batch_id,
-        ordinal,
-        work.now,
-        record.actor,
-        record.action,
-        record.subject_type,
-        record.subject_id,
-        facts,
-    )
-    return (*row, hashlib.sha256(orjson.dumps(row)).hexdigest())
+def _audit_rows(work: Work) -> list[Row]:
+    """The audit rows, each closed by the hash of what stands in it."""
+    batch_id, now = work.batch_id, work.now
+    batch, at = str(batch_id), now.isoformat()
+    rows = []
+    for ordinal, (actor, action, subject_type, subject_id, facts) in enumerate(work.appended(AUDIT)):
+        what = (actor, action, subject_type, subject_id, document(facts))
+        row_hash = hashlib.sha256(orjson.dumps((batch, ordinal, at, *what))).hexdigest()
+        rows.append((batch_id, ordinal, now, *what, row_hash))
+    return rows

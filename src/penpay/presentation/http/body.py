@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from email.message import Message as Headers
 from typing import Any, Final, NoReturn
 
@@ -16,13 +18,19 @@ from penpay.domain.shared.errors import InvalidRequest, RequestTooLarge, Unsuppo
 from penpay.presentation.http.errors import refusal
 
 MAX_BODY_BYTES: Final = 64 * 1024
+DRY_BYTES: Final = 16 * 1024 * 1024
+DRY_SECONDS: Final = 5
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 18
 """What always fits 64 bits."""
 
 
 class BodyLimit:
-    """Refuses bodies above 64 KB: by their announced length unread, otherwise as soon as they have grown too large."""
+    """Refuses bodies above 64 KB, by their announced length or as soon as they have grown too large.
+
+    Nothing of them is kept. What still comes is let run dry, within bounds, before the refusal goes out: a connection
+    closed on a client in mid-sentence is reset, and the client never reads why.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,7 +41,11 @@ class BodyLimit:
             return
         request = Request(scope)
         announced = request.headers.get("content-length", "0")
-        if not announced.isdecimal() or len(announced) > MAX_DIGITS or int(announced) > MAX_BODY_BYTES:
+        if not announced.isdecimal() or len(announced) > MAX_DIGITS:
+            await refusal(request, InvalidRequest("The Content-Length is not a number."))(scope, receive, send)
+            return
+        if int(announced) > MAX_BODY_BYTES:
+            await _run_dry(receive)
             await refusal(request, RequestTooLarge())(scope, receive, send)
             return
         received = 0
@@ -43,10 +55,24 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
+                if message.get("more_body", False):
+                    await _run_dry(receive)
                 raise RequestTooLarge
             return message
 
         await self._app(scope, bounded, send)
+
+
+async def _run_dry(receive: Receive) -> None:
+    """Read and forget the rest of a body, but no more than 16 MB of it and for no more than five seconds."""
+    forgotten = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRY_SECONDS):
+            while forgotten < DRY_BYTES:
+                message = await receive()
+                forgotten += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 class _JsonRequest(Request):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+
+GRACE_SECONDS: Final = 3
+"""How long requests in flight may take to be answered once we stop; a caller who is slower than that is cut off."""
 
 
 class PortTaken(Exception):
@@ -14,21 +20,41 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[None]:
-    """Listen while the block runs. Raises PortTaken. Signals are the caller's."""
+async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+    """Listen while the block runs; gives the port, which the system chooses if `port` is 0.
+
+    At the end new connections are refused, and requests in flight are answered within the time of grace. Signals are
+    the caller's. Raises PortTaken, and OSError for an address this machine does not have or may not use.
+    """
     config = uvicorn.Config(
-        app, host=host, port=port, lifespan="off", access_log=False, log_level="warning", server_header=False
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,  # whoever runs the program decides what logs look like
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
+    with _listener(host, port) as listener:
+        await server.startup(sockets=[listener])
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            await server.shutdown(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        await server.startup()
-    except SystemExit:  # uvicorn ends the program when it cannot bind
-        raise PortTaken(f"{host}:{port}") from None
-    if not server.started:
-        raise PortTaken(f"{host}:{port}")
-    try:
-        yield
-    finally:
-        await server.shutdown()
+        # Or a restart would have to wait until the kernel has forgotten the connections of the process before.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as refused:
+        listener.close()
+        if refused.errno == errno.EADDRINUSE:
+            raise PortTaken(f"{host}:{port}") from None
+        raise
+    return listener

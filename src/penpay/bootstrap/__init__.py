@@ -1,0 +1,12 @@
+"""Building programs: the only package that knows every layer.
+
+`build` makes one process's worth of PenPay, `Sandbox` one of the sandbox. Several of each can live in one interpreter,
+so nothing here or below keeps state in a module. Nothing runs before `start`.
+"""
+
+from penpay.bootstrap.databases import make_folder
+from penpay.bootstrap.ports import Ports, real_ports
+from penpay.bootstrap.sandbox import Sandbox
+from penpay.bootstrap.system import System, build
+
+__all__ = ["Ports", "Sandbox", "System", "build", "make_folder", "real_ports"]

@@ -1,0 +1,224 @@
+"""Rows of evidence: pushes and transfers, and whose money each is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penpay.application.payments.rows import (
+    DERIV_TRANSFERS,
+    MPESA_REQUESTS,
+    REQUESTS_BY_RECEIPT,
+    SUBJECTS_OF_REQUESTS,
+    SUBJECTS_OF_TRANSFERS,
+    Subject,
+)
+from penpay.application.shared.unit_of_work import keyed
+from penpay.domain.payments.evidence import DerivTransfer, EvidenceState, MpesaRequest, Purpose
+from penpay.domain.shared.ids import (
+    DerivTransferId,
+    MpesaRequestId,
+)
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.infrastructure.security.blind_index import BlindIndex
+from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.bulk import Row
+from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions
+from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+
+_EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")
+
+
+def _evidence_fields(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "purpose": Purpose(row.purpose),
+        "subject_id": row.subject_id,
+        "state": EvidenceState(row.state),
+        "amount": Money(row.amount_cents, Currency(row.currency)),
+        "due_at": row.due_at,
+        "lease_until": row.lease_until,
+        "fence": row.fence,
+        "attempts": row.attempts,
+        "code": row.code,
+        "created_at": row.created_at,
+        "sent_at": row.sent_at,
+        "decided_at": row.decided_at,
+        "version": row.version,
+    }
+
+
+def _evidence_row(value: MpesaRequest | DerivTransfer) -> Row:
+    return (
+        value.id,
+        value.purpose.value,
+        value.subject_id,
+        value.state.value,
+        value.amount.cents,
+        value.amount.currency.value,
+        value.due_at,
+        value.lease_until,
+        value.fence,
+        value.attempts,
+        value.code,
+        value.created_at,
+        value.sent_at,
+        value.decided_at,
+        value.version,
+    )
+
+
+class MpesaRequestRepository:
+    """STK pushes by our id. The payer's number is sealed, and so is the CheckoutRequestID, which holds it."""
+
+    kind = MPESA_REQUESTS
+    table = mpesa_requests
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = (
+        *_EVIDENCE_MUTABLE,
+        "version",
+        "checkout_sealed",
+        "checkout_index",
+        "merchant_request_id",
+        "receipt",
+        "verified_at",
+        "disputed_cents",
+    )
+
+    def __init__(self, cipher: FieldCipher, index: BlindIndex) -> None:
+        self._cipher = cipher
+        self._index = index
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
+    ) -> Mapping[MpesaRequestId, MpesaRequest | None]:
+        statement = select(mpesa_requests).where(mpesa_requests.c.id.in_(keys)).order_by(mpesa_requests.c.id)
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        return keyed(map(self._request, rows), lambda found: found.id, keys)
+
+    def _request(self, row: Any) -> MpesaRequest:
+        return MpesaRequest(
+            **_evidence_fields(row),
+            account_reference=row.account_reference,
+            phone=PhoneNumber(self._cipher.open(row.phone_sealed, _phone_of(row.id)).decode()),
+            checkout_request_id=row.checkout_sealed
+            and self._cipher.open(row.checkout_sealed, _checkout_of(row.id)).decode(),
+            merchant_request_id=row.merchant_request_id,
+            receipt=row.receipt,
+            verified_at=row.verified_at,
+            disputed_cents=row.disputed_cents,
+        )
+
+    def row(self, value: MpesaRequest) -> Row:
+        checkout = value.checkout_request_id
+        return (
+            *_evidence_row(value),
+            value.account_reference,
+            self._cipher.seal(value.phone.e164.encode(), _phone_of(value.id)),
+            checkout and self._cipher.seal(checkout.encode(), _checkout_of(value.id)),
+            checkout and self._index.digest(checkout, field="mpesa_requests.checkout"),
+            value.merchant_request_id,
+            value.receipt,
+            value.verified_at,
+            value.disputed_cents,
+        )
+
+    def identity(self, value: MpesaRequest) -> Row:
+        return (value.id,)
+
+
+def _checkout_of(request: MpesaRequestId) -> str:
+    return f"mpesa_requests.checkout:{request}"
+
+
+def _phone_of(request: MpesaRequestId) -> str:
+    return f"mpesa_requests.phone:{request}"
+
+
+class DerivTransferRepository:
+    """Transfers to Deriv clients by our id."""
+
+    kind = DERIV_TRANSFERS
+    table = deriv_transfers
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = (*_EVIDENCE_MUTABLE, "version", "provider_id", "open_outflow_of")
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[DerivTransferId]
+    ) -> Mapping[DerivTransferId, DerivTransfer | None]:
+        statement = select(deriv_transfers).where(deriv_transfers.c.id.in_(keys)).order_by(deriv_transfers.c.id)
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        return keyed(map(self._transfer, rows), lambda found: found.id, keys)
+
+    @staticmethod
+    def _transfer(row: Any) -> DerivTransfer:
+        return DerivTransfer(
+            **_evidence_fields(row),
+            reference=row.reference,
+            deriv_login_id=row.deriv_login_id,
+            provider_id=row.provider_id,
+        )
+
+    def row(self, value: DerivTransfer) -> Row:
+        return (
+            *_evidence_row(value),
+            value.reference,
+            value.deriv_login_id,
+            value.provider_id,
+            value.open_outflow_of,
+        )
+
+    def identity(self, value: DerivTransfer) -> Row:
+        return (value.id,)
+
+
+class SubjectsOfRequests:
+    """The transaction and user behind each STK push."""
+
+    index = SUBJECTS_OF_REQUESTS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
+    ) -> Mapping[MpesaRequestId, Subject]:
+        statement = (
+            select(mpesa_requests.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
+            .join(transactions, transactions.c.id == mpesa_requests.c.subject_id)
+            .where(mpesa_requests.c.id.in_(keys))
+        )
+        return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
+
+
+class SubjectsOfTransfers:
+    """The transaction and user behind each transfer, and the transfer's reference."""
+
+    index = SUBJECTS_OF_TRANSFERS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[DerivTransferId]
+    ) -> Mapping[DerivTransferId, tuple[Subject, str]]:
+        statement = (
+            select(
+                deriv_transfers.c.id,
+                deriv_transfers.c.reference,
+                transactions.c.id.label("transaction_id"),
+                transactions.c.user_id,
+            )
+            .join(transactions, transactions.c.id == deriv_transfers.c.subject_id)
+            .where(deriv_transfers.c.id.in_(keys))
+        )
+        rows = await fetch(connection, statement)
+        return {row.id: (Subject(row.transaction_id, row.user_id), row.reference) for row in rows}
+
+
+class RequestsByReceipt:
+    """The push that a receipt belongs to."""
+
+    index = REQUESTS_BY_RECEIPT
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
+        statement = select(mpesa_requests.c.receipt, mpesa_requests.c.id).where(mpesa_requests.c.receipt.in_(keys))
+        return {row.receipt: row.id for row in await fetch(connection, statement)}
