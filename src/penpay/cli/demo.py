@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvloop
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from penpay.cli.session import FAILED, fail
 from penpay.demo.telling import run_demo
+from penpay.demo.world import fresh_folder
 from penpay.presentation.http.serving import PortTaken
 
 _FOLDER = Path("var/demo")
@@ -23,12 +24,12 @@ def demo(  # noqa: PLR0917  (typer gives options by name)
     api_port: Annotated[int, typer.Option(help="Where our API listens.")] = 8000,
     daraja_port: Annotated[int, typer.Option(help="Where the M-Pesa sandbox listens.")] = 6700,
     deriv_port: Annotated[int, typer.Option(help="Where the Deriv simulator listens.")] = 6800,
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its databases; emptied at the start.")] = _FOLDER,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its databases; replaced at the start.")] = _FOLDER,
 ) -> None:
     """Run five deposits end to end on embedded SQLite, then keep serving."""
     work = run_demo(
         Console(),
-        folder=folder,
+        folder=fresh_folder(folder),
         api_port=api_port,
         daraja_port=daraja_port,
         deriv_port=deriv_port,
@@ -38,10 +39,18 @@ def demo(  # noqa: PLR0917  (typer gives options by name)
     try:
         good = uvloop.run(work)
     except PortTaken as taken:
-        fail("port_taken", f"Another program listens on {taken}; stop it, or choose other ports (see --help).")
+        _port_taken(str(taken))
     except TimeoutError:
         fail("story_stuck", "A story did not come to its end in time.")
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        return
+    except OSError as refused:
+        if refused.errno != errno.EADDRINUSE:
+            raise
+        _port_taken(f"127.0.0.1:{deriv_port}")
+    except KeyboardInterrupt:
+        fail("interrupted", "The demo was interrupted before its end.")
     if not good:
         raise typer.Exit(FAILED)
+
+
+def _port_taken(address: str) -> NoReturn:
+    fail("port_taken", f"Another program listens on {address}; stop it, or choose other ports (see --help).")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
@@ -26,10 +29,7 @@ def serve() -> None:
     """Serve the API and run the workers until interrupted; settings come from the environment (.env.example)."""
     log_as_json()
     uvloop.install()
-    try:
-        run(_serve())
-    except PortTaken as taken:
-        fail("port_taken", f"Another program listens on {taken}.")
+    _run_until_interrupted(_serve())
 
 
 async def _serve() -> None:
@@ -38,21 +38,18 @@ async def _serve() -> None:
     system = build(settings)
     try:
         await system.start()
-        async with serving(bind(create_app(), system), settings.http_host, settings.http_port):
-            typer.echo(f"PenPay serves http://{settings.http_host}:{settings.http_port} (documentation at /docs).")
-            await _interrupted()
+        async with serving(bind(create_app(), system), settings.http_host, settings.http_port) as port:
+            typer.echo(f"PenPay serves http://{settings.http_host}:{port} (documentation at /docs).")
+            await asyncio.Event().wait()
     finally:
         await system.stop()
 
 
 def sandbox() -> None:
-    """Serve an M-Pesa operator with Daraja, and a Deriv, at MPESA_BASE_URL and DERIV_ENDPOINT, until interrupted."""
+    """Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point, until interrupted."""
     log_as_json()
     uvloop.install()
-    try:
-        run(_sandbox())
-    except PortTaken as taken:
-        fail("port_taken", f"Another program listens on {taken}.")
+    _run_until_interrupted(_sandbox())
 
 
 async def _sandbox() -> None:
@@ -75,18 +72,36 @@ async def _sandbox() -> None:
         with suppress(SubscriberExists):  # as after a restart
             await seed_sandbox(world, settings)
         await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
-        await stack.enter_async_context(world.deriv.serve("127.0.0.1", deriv.port or 80))
+        await _listen(stack, world, deriv.port or 80)
         typer.echo(
             f"M-Pesa sandbox on {settings.mpesa_base_url}, Deriv simulator on {settings.deriv_endpoint}.\n"
             f"Subscriber {PHONE.msisdn} has PIN {PIN}; Deriv client {LOGIN_ID}. "
             f"Her handset: GET {settings.mpesa_base_url}/sandbox/phones/{PHONE.msisdn}"
         )
-        await _interrupted()
+        await asyncio.Event().wait()
 
 
-async def _interrupted() -> None:
-    stop = asyncio.Event()
+async def _listen(stack: AsyncExitStack, world: Sandbox, port: int) -> None:
+    try:
+        await stack.enter_async_context(world.deriv.serve("127.0.0.1", port))
+    except OSError as refused:
+        if refused.errno == errno.EADDRINUSE:
+            raise PortTaken(f"127.0.0.1:{port}") from None
+        raise
+
+
+def _run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Serve until SIGINT or SIGTERM, at whatever moment it comes; then stop in good order, with exit status 0."""
+    try:
+        run(_interruptible(work))
+    except PortTaken as taken:
+        fail("port_taken", f"Another program listens on {taken}.")
+
+
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
-    await stop.wait()
+        loop.add_signal_handler(name, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

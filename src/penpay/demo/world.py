@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +37,7 @@ WALLET: Final = Money(5_000_000, Currency.KES)
 """What the subscriber has at the start."""
 AGENT_FUNDS: Final = Money(1_000_000, Currency.USD)
 RATE: Final = "129.5"
+DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +87,7 @@ def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int
 
 @asynccontextmanager
 async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_port: int) -> AsyncIterator[World]:
-    """Start everything in a fresh folder, seed it, and stop it at the end."""
-    await asyncio.to_thread(_empty, folder)
+    """Start everything in a folder without databases, seed it, and stop it at the end."""
     ports = real_ports()
     settings = demo_settings(folder, ports, api_port=api_port, daraja_port=daraja_port, deriv_port=deriv_port)
     async with AsyncExitStack() as stack:
@@ -127,9 +125,13 @@ async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_por
         )
 
 
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def fresh_folder(folder: Path) -> Path:
+    """The folder without the databases of an earlier demo; nothing else in it is touched."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in DATABASES:
+        for suffix in ("", "-wal", "-shm"):
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    return folder
 
 
 async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from penpay.application.payments.rows import CURRENT_RATES, PAYERS
 from penpay.bootstrap import build
 from penpay.config import load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
+from penpay.domain.identity.credential import api_key_hash
 from penpay.domain.identity.user import Email
 from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.ids import UserId
@@ -150,22 +152,23 @@ def test_what_payments_need_of_a_user_is_found(terminal: Terminal) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (("--email", "WANJIKU@example.com", *OTIENO[2:]), "user_exists"),
-        ((*OTIENO[:2], "--phone", "+254712345678", *OTIENO[4:]), "user_exists"),
-        ((*OTIENO[:4], "--deriv-login-id", "CR900001"), "deriv_account_taken"),
-        ((*OTIENO[:4], "--deriv-login-id", "VRTC900001"), "invalid_deriv_login_id"),
-        (("--email", "nobody", *OTIENO[2:]), "invalid_email"),
-        ((*OTIENO[:2], "--phone", "12", *OTIENO[4:]), "invalid_phone_number"),
-    ],
+REFUSED_USERS = (
+    (("--email", "WANJIKU@example.com", *OTIENO[2:]), "user_exists"),
+    ((*OTIENO[:2], "--phone", "+254712345678", *OTIENO[4:]), "user_exists"),
+    ((*OTIENO[:4], "--deriv-login-id", "CR900001"), "deriv_account_taken"),
+    ((*OTIENO[:4], "--deriv-login-id", "VRTC900001"), "invalid_deriv_login_id"),
+    (("--email", "nobody", *OTIENO[2:]), "invalid_email"),
+    ((*OTIENO[:2], "--phone", "12", *OTIENO[4:]), "invalid_phone_number"),
 )
-def test_a_user_who_cannot_be_is_refused(terminal: Terminal, arguments: tuple[str, ...], code: str) -> None:
+
+
+def test_a_user_who_cannot_be_is_refused(terminal: Terminal) -> None:
     """What is taken or malformed is refused by a stable code, and nothing is kept."""
     terminal.run("users", "create", *WANJIKU)
 
-    assert code == terminal.refused("users", "create", *arguments)
+    for arguments, code in REFUSED_USERS:
+        assert (arguments, code) == (arguments, terminal.refused("users", "create", *arguments))
+
     assert 1 == in_database(terminal, _users)
 
 
@@ -206,19 +209,25 @@ def _wanjiku(number: int) -> object:
     )
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["UPDATE api_keys SET revoked_at = created_at", "UPDATE users SET status = 'CLOSED'"],
-)
-def test_a_key_ends_with_its_revocation_or_its_user(terminal: Terminal, change: str) -> None:
-    """A revoked key and a user who is no longer active open nothing."""
-    api_key = terminal.json("users", "create", *WANJIKU)["api_key"]
-    in_database(terminal, lambda connection: connection.execute(text(change)))
+def test_a_key_ends_with_its_revocation_or_its_user(terminal: Terminal) -> None:
+    """A revoked key, the key of a user who is no longer active, and a key nobody has open nothing."""
+    keys = [terminal.json("users", "create", *who)["api_key"] for who in (WANJIKU, OTIENO)]
+    changes = (
+        f"UPDATE api_keys SET revoked_at = created_at WHERE key_hash = '{api_key_hash(keys[0])}'",
+        f"UPDATE users SET status = 'CLOSED' WHERE id = '{authenticate(terminal, keys[1])}'",
+    )
+    for api_key, change in zip(keys, changes, strict=True):
+        assert authenticate(terminal, api_key)
+        in_database(terminal, partial(_execute, change))
+        with pytest.raises(Unauthorized):
+            authenticate(terminal, api_key)
 
     with pytest.raises(Unauthorized):
-        authenticate(terminal, api_key)
-    with pytest.raises(Unauthorized):
         authenticate(terminal, "A" * 52)
+
+
+async def _execute(statement: str, connection: AsyncConnection) -> None:
+    await connection.execute(text(statement))
 
 
 # -- fx
@@ -281,18 +290,19 @@ def test_of_approved_rates_the_latest_valid_one_is_current(terminal: Terminal) -
     assert 12_950_000_000 == current(terminal).mid_e8
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (("fx", "set", "1e2", "--source", "x", "--by", "wanjiku"), "invalid_request"),
-        (("fx", "set", "129.5", "--source", "x", "--by", "Wanjiku"), "invalid_request"),
-        (("fx", "set", "129.5", "--source", "x", "--by", "wanjiku", "--quote", "EUR"), "unknown_currency"),
-        (("fx", "approve", str(UUID(int=1)), "--by", "otieno"), "not_found"),
-    ],
+REFUSED_RATES = (
+    (("fx", "set", "1e2", "--source", "x", "--by", "wanjiku"), "invalid_request"),
+    (("fx", "set", "129.5", "--source", "x", "--by", "Wanjiku"), "invalid_request"),
+    (("fx", "set", "129.5", "--source", "x", "--by", "wanjiku", "--quote", "EUR"), "unknown_currency"),
+    (("fx", "approve", str(UUID(int=1)), "--by", "otieno"), "not_found"),
 )
-def test_a_malformed_rate_is_refused(terminal: Terminal, arguments: tuple[str, ...], code: str) -> None:
-    """Each mistake has its stable code."""
-    assert code == terminal.refused(*arguments)
+
+
+def test_a_malformed_rate_is_refused(terminal: Terminal) -> None:
+    """Each mistake has its stable code, and nothing is kept."""
+    for arguments, code in REFUSED_RATES:
+        assert (arguments, code) == (arguments, terminal.refused(*arguments))
+
     assert [] == terminal.json("fx", "show")
 
 

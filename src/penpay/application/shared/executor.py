@@ -197,7 +197,7 @@ class Executor:
         return sum(len(queue) for queue in self._lanes.values()) + len(self._busy)
 
     async def run(self) -> None:
-        """Serve until cancelled. Commands that never ran are then told Overloaded, one in mid-commit CommitUnresolved."""
+        """Serve until cancelled. Then what never ran is told Overloaded, and what is in mid-commit CommitUnresolved."""
         try:
             while True:
                 await self._wake.wait()

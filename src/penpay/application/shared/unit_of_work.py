@@ -49,7 +49,7 @@ class Appended(Generic[V]):
     name: str
 
 
-class NotLocked(Exception):  # noqa: N818  (it asks for rows; nothing has failed)
+class NotLocked(Exception):
     """A handler reached for rows its footprint did not name: the command goes to the next batch, with them."""
 
     def __init__(self, kind: Kind[Any, Any], keys: Collection[Hashable]) -> None:
@@ -296,15 +296,15 @@ class Database(Protocol):
         ...
 
 
-class Transient(Exception):  # noqa: N818  (a passing state of the database)
-    """The database could not do it now (deadlock, serialization, lock time-out, busy, connection lost before COMMIT)."""
+class Transient(Exception):
+    """The database could not do it now: deadlock, serialization, lock time-out, busy, connection lost before COMMIT."""
 
 
-class CommitUnknown(Exception):  # noqa: N818  (it says what is known: nothing)
+class CommitUnknown(Exception):
     """COMMIT was sent and no answer came."""
 
 
-class ConstraintViolated(Exception):  # noqa: N818  (the database refused; whose fault is found by halving)
+class ConstraintViolated(Exception):
     """A unique key, foreign key or check of the database refused the batch."""
 
 

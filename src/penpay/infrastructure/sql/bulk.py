@@ -18,7 +18,7 @@ from penpay.infrastructure.sql.types import array_type, bulk_converter
 Row = tuple[Any, ...]
 
 
-class RowsMissing(Exception):  # noqa: N818  (it is an assertion about `version` that did not hold)
+class RowsMissing(Exception):
     """An update did not find every row in the version it was read in: locking has failed, nothing may commit."""
 
 

@@ -46,10 +46,7 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
         engine = create_async_engine(parsed, **options)
         _embed(engine)
         return engine
-    engine = create_async_engine(
-        parsed, pool_size=pool_size, max_overflow=0, isolation_level="READ COMMITTED", **options
-    )
-    return engine
+    return create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="READ COMMITTED", **options)
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,8 +34,7 @@ class IdempotencyRepository:
         wanted = among(idempotency_keys.c.key_hash, keys, connection.dialect)
         statement = select(idempotency_keys).where(wanted).order_by(idempotency_keys.c.key_hash)
         rows = await fetch(connection, for_update(statement, connection.dialect))
-        records = (IdempotencyRecord(*row[:3], parsed(row.field_digests), *row[4:]) for row in rows)
-        return keyed(records, lambda record: record.key_hash, keys)
+        return keyed(map(_record, rows), lambda record: record.key_hash, keys)
 
     def row(self, value: IdempotencyRecord) -> Row:
         return (
@@ -85,6 +85,11 @@ class OutboxRepository:
         return (value.consumer, value.event_id)
 
 
-def _delivery(row: object) -> Delivery:
-    consumer, event_id, key, sequence, due_at, lease_until, fence, attempts, dead = row  # type: ignore[misc]  # a Row is a tuple
+def _record(row: Any) -> IdempotencyRecord:
+    key_hash, caller, route, field_digests, status, answer, created_at, expires_at = row
+    return IdempotencyRecord(key_hash, caller, route, parsed(field_digests), status, answer, created_at, expires_at)
+
+
+def _delivery(row: Any) -> Delivery:
+    consumer, event_id, key, sequence, due_at, lease_until, fence, attempts, dead = row
     return Delivery(consumer, event_id, key, sequence, due_at, fence, attempts, lease_until, dead)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
@@ -194,7 +194,7 @@ class SqlUnitOfWork:
         await writers[audit_logs.name].insert(connection, audit)
 
     async def commit(self) -> None:
-        """Commit; raises CommitUnknown when the connection was lost before the answer, Transient when it was refused."""
+        """Commit; raises CommitUnknown when the connection was lost before the answer, Transient when it is refused."""
         try:
             await self._connection.commit()
         except DBAPIError as error:
