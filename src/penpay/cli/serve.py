@@ -46,7 +46,7 @@ async def _serve() -> None:
 
 
 def sandbox() -> None:
-    """Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point, until interrupted."""
+    """Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point."""
     log_as_json()
     uvloop.install()
     _run_until_interrupted(_sandbox())

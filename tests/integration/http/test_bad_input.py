@@ -187,18 +187,16 @@ async def chunks(sent: list[int], total: int) -> AsyncIterator[bytes]:
 
 async def test_ten_megabytes_are_refused_over_a_real_connection(stage: Stage) -> None:
     """The client learns why, whether it told the length or not, and nothing has changed."""
-    before = await stage.contents()
     headers = {"content-type": "application/json", "authorization": f"Bearer {WANJIKU_KEY}"}
+    before = await stage.contents()
 
     async with serving(bind(create_app(), stage.system)) as url, httpx.AsyncClient(base_url=url) as client:
         told = await client.post(URL, content=b"x" * 10_000_000, headers=headers)
         untold = await client.post(URL, content=chunks([], 10_000_000), headers=headers)
-        after = await client.post(URL, json=dict(DEPOSIT), headers=headers)
 
     is_problem(told, 413, "request_too_large")
     is_problem(untold, 413, "request_too_large")
-    assert after.status_code == 202
-    assert before["transactions"] == []
+    assert before == await stage.contents()
 
 
 async def test_a_body_without_end_is_not_read_to_its_end(stage: Stage) -> None:
@@ -207,9 +205,7 @@ async def test_a_body_without_end_is_not_read_to_its_end(stage: Stage) -> None:
     headers = {"content-type": "application/json"}
 
     async with stage.client() as client:
-        response = await client.post(
-            URL, content=chunks(sent, 1_000_000_000), headers={"content-type": "application/json"}
-        )
+        response = await client.post(URL, content=chunks(sent, 1_000_000_000), headers=headers)
 
     is_problem(response, 413, "request_too_large")
     assert 16_000_000 < sum(sent) < 17_000_000

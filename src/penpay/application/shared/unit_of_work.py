@@ -151,11 +151,11 @@ class Work:
         """One moment for the whole batch (UTC)."""
         self.ids = ids
         self._subscriptions = subscriptions
-        self._rows: dict[Kind[Any, Any], dict[Hashable, Any]] = {}
-        self._before: dict[Kind[Any, Any], dict[Hashable, Any]] = {}
+        self._rows: dict[Kind[Any, Any], dict[Any, Any]] = {}
+        self._before: dict[Kind[Any, Any], dict[Any, Any]] = {}
         self._appended: dict[Appended[Any], list[Any]] = {EVENTS: [], AUDIT: []}
-        self._found: dict[Index[Any, Any], dict[Hashable, Any]] = {}
-        self._undo: list[tuple[dict[Hashable, Any], Hashable, Any]] = []
+        self._found: dict[Index[Any, Any], dict[Any, Any]] = {}
+        self._undo: list[tuple[dict[Any, Any], Hashable, Any]] = []
         self._marks: list[tuple[list[Any], int]] = []
 
     @property

@@ -34,6 +34,7 @@ from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain
 
 K = TypeVar("K")
 V = TypeVar("V")
+V_contra = TypeVar("V_contra", contravariant=True)
 
 
 class Repository(Protocol[K, V]):
@@ -67,13 +68,13 @@ class Finder(Protocol):
     async def find(self, connection: AsyncConnection, keys: Collection[Any]) -> Mapping[Any, Any]: ...
 
 
-class Appender(Protocol[V]):
+class Appender(Protocol[V_contra]):
     """How one append-only kind of record is written."""
 
     kind: Appended[Any]
     table: Table
 
-    def row(self, record: V) -> Row: ...
+    def row(self, record: V_contra) -> Row: ...
 
 
 class Schema:
@@ -208,7 +209,8 @@ class SqlUnitOfWork:
 
 async def fetch(connection: AsyncConnection, statement: Select[Any]) -> Sequence[Any]:
     """All rows of a statement."""
-    return (await connection.execute(statement)).all()
+    rows: Sequence[Any] = (await connection.execute(statement)).all()
+    return rows
 
 
 def for_update(statement: Select[Any], dialect: Dialect) -> Select[Any]:

@@ -1,0 +1,1 @@
+"""Measurements of the running system; they are not tests and nothing imports them."""

@@ -1,0 +1,164 @@
+"""Runs every bench on servers of its own, writes bench/results/latest.json and prints the table.
+
+Usage: python -m bench.run
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
+from penpay.infrastructure.system import tune_garbage_collection
+from tests.servers import postgresql
+from tests.servers.postgresql import PostgresqlServer
+
+ROUNDS: Final = 3
+PGBENCH_SCALE: Final = 50
+PGBENCH_SECONDS: Final = 30
+RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
+VARIANTS: Final[tuple[Variant, ...]] = ("spread", "hot")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the results. `rounds` are the values the median was taken of."""
+
+    bench: str
+    engine: str
+    variant: str
+    value: int
+    unit: str
+    p50_ms: int | None
+    p99_ms: int | None
+    rounds: list[int]
+    ratios: dict[str, float] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Measure, write, show."""
+    tune_garbage_collection()
+    with postgresql.running(postgresql.DURABLE) as server, tempfile.TemporaryDirectory() as directory:
+        reference = _pgbench(server)
+        on_postgresql = uvloop.run(_postings("postgresql", server.url(server.create_database())))
+        on_sqlite = uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
+        version = server.execute("SHOW server_version")
+    for result in on_postgresql:
+        result.ratios["to_pgbench"] = round(result.value / reference.value, 2)
+    results = [reference, *on_postgresql, *on_sqlite]
+    report = {
+        "command": "python -m bench.run",
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+            "postgresql": version,
+        },
+        "results": [asdict(result) for result in results],
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _show(results)
+
+
+async def _postings(engine: str, url: str) -> list[Result]:
+    """Medians of alternating rounds, so that a machine that slows down slows down every variant."""
+    rounds: dict[Variant, list[Round]] = {variant: [] for variant in VARIANTS}
+    async with prepared(url) as postings:
+        for _ in range(ROUNDS):
+            for variant in VARIANTS:
+                rounds[variant].append(await postings.round(variant))
+                _say(f"postings {engine} {variant}: {rounds[variant][-1].per_second:,.0f}/s")
+    results = {variant: _median(engine, variant, measured) for variant, measured in rounds.items()}
+    results["hot"].ratios["hot_to_spread"] = round(results["hot"].value / results["spread"].value, 2)
+    return list(results.values())
+
+
+def _median(engine: str, variant: Variant, rounds: Sequence[Round]) -> Result:
+    return Result(
+        bench="postings",
+        engine=engine,
+        variant=variant,
+        value=round(statistics.median(one.per_second for one in rounds)),
+        unit="commands/s",
+        p50_ms=round(statistics.median(one.p50_ms for one in rounds)),
+        p99_ms=round(statistics.median(one.p99_ms for one in rounds)),
+        rounds=[round(one.per_second) for one in rounds],
+    )
+
+
+def _pgbench(server: PostgresqlServer) -> Result:
+    """PostgreSQL's own bench on the same server: what this machine and its disk give at all."""
+    database = server.create_database()
+    _run_pgbench(server, "-i", "-q", "-s", str(PGBENCH_SCALE), database)
+    load = ["-s", str(PGBENCH_SCALE), "-c", "64", "-j", "2", "-M", "prepared", "-T", str(PGBENCH_SECONDS)]
+    output = _run_pgbench(server, *load, database)
+    found = re.search(r"^tps = (\d+)", output, re.MULTILINE)
+    if found is None:
+        sys.exit(f"pgbench gave no rate:\n{output}")
+    server.drop_database(database)
+    rate = int(found[1])
+    _say(f"pgbench: {rate:,}/s")
+    return Result("pgbench", "postgresql", "tpcb", rate, "transactions/s", None, None, [rate])
+
+
+def _run_pgbench(server: PostgresqlServer, *arguments: str) -> str:
+    program = str(server.programs / "pgbench")
+    address = ["-h", "127.0.0.1", "-p", str(server.port), "-U", postgresql.USER]
+    done = subprocess.run([program, *address, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  (our own arguments)
+    if done.returncode != 0:
+        sys.exit(f"pgbench: {done.stderr}")
+    return done.stdout
+
+
+def _cpu() -> str:
+    """The processor's name, where Linux tells it."""
+    information = Path("/proc/cpuinfo")
+    text = information.read_text(encoding="utf-8") if information.exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show(results: Sequence[Result]) -> None:
+    table = Table(title=f"{CALLERS:,} callers, medians of {ROUNDS} rounds of {MEASURED_SECONDS} s")
+    for heading in ("bench", "engine", "variant", "value", "p50 ms", "p99 ms", "rounds", "ratios"):
+        table.add_column(heading, justify="right" if heading in {"value", "p50 ms", "p99 ms"} else "left")
+    for one in results:
+        table.add_row(
+            one.bench,
+            one.engine,
+            one.variant,
+            f"{one.value:,} {one.unit}",
+            "" if one.p50_ms is None else str(one.p50_ms),
+            "" if one.p99_ms is None else str(one.p99_ms),
+            " ".join(f"{value:,}" for value in one.rounds),
+            _text(one.ratios),
+        )
+    Console().print(table)
+
+
+def _text(ratios: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in ratios.items())
+
+
+if __name__ == "__main__":
+    main()

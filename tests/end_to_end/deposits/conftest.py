@@ -1,0 +1,72 @@
+"""Stages for the deposit stories, on SQLite, and for the key ones on PostgreSQL too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penpay.infrastructure.sql import migrations
+from penpay.infrastructure.sql.engine import open_engine
+from tests.end_to_end.deposits.stage import Stage, staged
+
+
+@pytest.fixture(scope="session")
+def migrated_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Our database and the operator's with their schema and nothing else, migrated once and copied for each story."""
+    folder = tmp_path_factory.mktemp("migrated")
+    files = (folder / "penpay.db", folder / "operator.db")
+    for file in files:
+        _finish(_migrate(f"sqlite+aiosqlite:///{file}"))
+    return files
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[Stage]:
+    """A stage whose System keeps its books in SQLite."""
+    async with staged(tmp_path, database_url=None, migrated=migrated_files) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+async def each_stage(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+) -> AsyncIterator[Stage]:
+    """A stage on one engine after the other."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("migrated_postgresql_url")
+    async with staged(tmp_path, database_url=url, migrated=migrated_files) as made:
+        yield made
+
+
+@pytest.fixture
+async def postgresql_stage(
+    migrated_postgresql_url: str, tmp_path: Path, migrated_files: tuple[Path, Path]
+) -> AsyncIterator[Stage]:
+    """A stage whose System keeps its books in PostgreSQL."""
+    async with staged(tmp_path, database_url=migrated_postgresql_url, migrated=migrated_files) as made:
+        yield made
+
+
+@pytest.fixture
+def migrated_postgresql_url(fresh_postgresql_url: str) -> str:
+    """The address of a PostgreSQL database that holds the schema and nothing else."""
+    _finish(_migrate(fresh_postgresql_url))
+    return fresh_postgresql_url
+
+
+async def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    await migrations.upgrade(engine)
+    await engine.dispose()
+
+
+def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on a loop of its own, beside whatever loop the test runs on."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()

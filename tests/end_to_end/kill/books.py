@@ -1,0 +1,80 @@
+"""The three books side by side: ours, M-Pesa's and Deriv's, read from three databases that know nothing of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penpay.demo.world import AGENT_FUNDS, AGENT_LOGIN_ID, SHORT_CODE
+from tests.end_to_end.kill.databases import Database
+from tests.end_to_end.kill.stage import WALLET, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the simulators have done for one deposit, by their own books."""
+
+    pushes: int
+    payments: int
+    transfers: int
+
+
+def state_of(stage: Stage, transaction_id: str) -> tuple[str, str, str]:
+    """What is committed of a deposit: its newest event, and the states of its push and of its transfer."""
+    rows = stage.database.query(
+        "SELECT (SELECT name FROM domain_events e WHERE e.aggregate_id = t.id ORDER BY e.sequence DESC LIMIT 1), "
+        "(SELECT state FROM mpesa_requests m WHERE m.subject_id = t.id), "
+        "(SELECT state FROM deriv_transfers d WHERE d.subject_id = t.id) "
+        f"FROM transactions t WHERE t.id = '{transaction_id}'"
+    )
+    ((event, push, transfer),) = rows
+    return event, push, transfer
+
+
+def outside(stage: Stage, transaction_id: str) -> Outside:
+    """How often M-Pesa was asked for this deposit, how often it was paid, and how often Deriv was."""
+    pushes = payments = transfers = 0
+    for (reference,) in stage.database.query(
+        f"SELECT account_reference FROM mpesa_requests WHERE subject_id = '{transaction_id}'"
+    ):
+        states = stage.operator.query(f"SELECT state FROM stk_pushes WHERE account_reference = '{reference}'")
+        pushes += len(states)
+        payments += states.count(("PAID",))
+    for (reference,) in stage.database.query(
+        f"SELECT reference FROM deriv_transfers WHERE subject_id = '{transaction_id}'"
+    ):
+        transfers += len(_transfers(stage, reference))
+    return Outside(pushes, payments, transfers)
+
+
+def _transfers(stage: Stage, reference: str) -> list[tuple[str, ...]]:
+    return list(
+        stage.deriv.query(
+            "SELECT amount_cents FROM deriv_sim_rows "
+            f"WHERE login_id = '{AGENT_LOGIN_ID}' AND action = 'withdrawal' AND remark LIKE '%{reference}%'"
+        )
+    )
+
+
+def compare(stage: Stage) -> None:
+    """Every book agrees to the cent, and ours is sound in itself; for when every deposit has been completed."""
+    operator = stage.operator_balances()
+    deriv = _balances(stage.deriv, "SELECT login_id, balance_cents FROM deriv_sim_accounts")
+    ours = _balances(stage.database, "SELECT code, balance_cents FROM ledger_accounts")
+    usd = {client.login_id: 0 for client in stage.people}
+    kes = 0
+    for login_id, shillings, dollars in stage.database.query(
+        "SELECT deriv_login_id, kes_charged_cents, usd_cents FROM transactions WHERE status = 'COMPLETED'"
+    ):
+        usd[login_id] += int(dollars)
+        kes += int(shillings)
+    spent = sum(WALLET.cents - operator[client.phone.msisdn] for client in stage.people)
+    assert (kes, kes, kes) == (ours["mpesa:collection"], operator[SHORT_CODE], spent)
+    left = AGENT_FUNDS.cents - sum(usd.values())
+    assert (left, left) == (ours["deriv:agent"], deriv[AGENT_LOGIN_ID])
+    assert usd == {client.login_id: deriv[client.login_id] for client in stage.people}
+    assert 0 == ours["deriv:in_flight"]
+    assert (0, "The books are sound.\n") == stage.ledger_verify()
+
+
+def _balances(database: Database, statement: str) -> dict[str, int]:
+    return {name: int(cents) for name, cents in database.query(statement)}
