@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from penpay.application.payments.callbacks import (
     MpesaCallbackVerifier,
@@ -43,6 +45,7 @@ from penpay.infrastructure.sql.evidence import (
     SubjectsOfTransfers,
 )
 from penpay.infrastructure.sql.fx import CurrentRateFinder, FxRateRepository, LastApprovedRateFinder, SqlFxRates
+from penpay.infrastructure.sql.housekeeping import forget_expired_keys
 from penpay.infrastructure.sql.identity import (
     ApiKeyRepository,
     DerivAccountRepository,
@@ -71,6 +74,7 @@ from penpay.workers.runtime import Wakeups, Worker
 T = TypeVar("T")
 
 _CALLBACKS_WORKER: Final = "mpesa_callback"
+_HOUR_MS: Final = 3_600_000
 
 
 class System:
@@ -80,6 +84,7 @@ class System:
         self._settings = settings
         self._ports = ports
         self._tasks = Tasks()
+        self._log = logging.getLogger(__name__)
         self.spawn = self._tasks.spawn
         self.clock = ports.clock
         self.random = ports.random
@@ -185,6 +190,7 @@ class System:
             callback_base_url=settings.mpesa_callback_url,
         )
         self.spawn(self.deriv.run(), "deriv")
+        self.spawn(self._keep_house(), "housekeeping")
         for worker in self._workers():
             self.spawn(worker.run(), worker.name)
 
@@ -238,6 +244,14 @@ class System:
                 callbacks.handle,
             ),
         )
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await forget_expired_keys(self.engine, self.clock.now())
+            except (DBAPIError, OSError):  # the next hour will do
+                self._log.warning("expired idempotency keys could not be deleted")
+            await self.clock.sleep(_HOUR_MS)
 
     async def stop(self) -> None:
         """End every task and close what is open; commands still waiting are told so."""

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from penpay.application.payments.fx import parse_operator
+from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.queries import AccountBalance, Finding, TrialBalanceRow
 from penpay.cli.output import AsJson, show_json, show_table
-from penpay.cli.session import FAILED, books, moment_given, run
+from penpay.cli.session import FAILED, books, moment_given, opened, run
 from penpay.domain.shared.errors import AccountNotFound
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
@@ -23,6 +25,7 @@ def commands() -> typer.Typer:
     app.command("verify")(verify)
     app.command("trial-balance")(trial_balance)
     app.command("balance")(balance)
+    app.command("fund")(fund)
     return app
 
 
@@ -79,6 +82,29 @@ def balance(
         show_json({"code": found.code, "currency": money.currency.value, "balance_cents": money.cents})
     else:
         typer.echo(f"{found.code}  {found.balance}")
+
+
+def fund(
+    account: Annotated[str, typer.Argument(help="Our account at a provider: deriv:agent or mpesa:collection.")],
+    *,
+    amount: Annotated[str, typer.Option(help="What was paid in, such as 10000.00.")],
+    currency: Annotated[str, typer.Option(help="USD or KES.")],
+    reference: Annotated[str, typer.Option(help="What identifies the payment; it is booked once.")],
+    by: Annotated[str, typer.Option(help="Who enters it.")],
+) -> None:
+    """Book money the owner has paid into one of our provider accounts; a repeat changes nothing."""
+    money = run(_fund(account, amount, currency, reference, by))
+    typer.echo(f"{account}  {'funded with' if money[1] else 'already funded with'} {money[0]} under {reference}")
+
+
+async def _fund(account: str, amount: str, currency: str, reference: str, by: str) -> tuple[Money, bool]:
+    money = Money.from_decimal_text(amount, Currency.parse(currency))
+    command = FundAccount(
+        account=account, amount=money, reference=reference, entered_by=f"operator:{parse_operator(by)}"
+    )
+    async with opened() as system:
+        booked: bool = await system.executor.execute(command)
+    return money, booked
 
 
 async def _verify() -> Sequence[Finding]:

@@ -104,9 +104,7 @@ IN_SUSPENSE: Final = replace(PAID, collection=132_100, suspense_kes=132_100)
 CONVERTED: Final = replace(PAID, collection=132_100, wallet_usd=1_000, spread=2_590, rounding=10)
 """The mid is KES 1,295.00, the spread KES 25.90, the rounding to whole shillings KES 0.10."""
 IN_FLIGHT: Final = replace(CONVERTED, wallet_usd=0, in_flight=1_000)
-COMPLETED: Final = replace(
-    CONVERTED, wallet_usd=0, agent=999_000, at_deriv_agent=999_000, at_deriv_client=1_000
-)
+COMPLETED: Final = replace(CONVERTED, wallet_usd=0, agent=999_000, at_deriv_agent=999_000, at_deriv_client=1_000)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Program:
     def __init__(self, *arguments: str, environment: Mapping[str, str], folder: Path, name: str) -> None:
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         with self._out.open("ab") as out, self._err.open("ab") as err:
+            self._skip = out.tell(), err.tell()
             self._process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
                 [sys.executable, "-m", "penpay", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -33,12 +34,12 @@ class Program:
     @property
     def output(self) -> str:
         """Standard output so far."""
-        return self._out.read_text()
+        return self._out.read_bytes()[self._skip[0] :].decode()
 
     @property
     def complaints(self) -> str:
         """Standard error so far."""
-        return self._err.read_text()
+        return self._err.read_bytes()[self._skip[1] :].decode()
 
     def send(self, number: signal.Signals) -> None:
         """Send the whole process group a signal."""

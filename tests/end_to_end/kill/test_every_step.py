@@ -116,8 +116,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     made = Stage(folder, SqliteDatabase(folder / "penpay.db"), clients(len(STEPS)))
     try:
         made.seed()
-        made.start_sandbox()
-        made.start_serve()
+        made.start()
         yield made
     finally:
         made.close()
@@ -146,6 +145,11 @@ def test_a_deposit_killed_at_this_step_is_finished_after_the_restart(stage: Stag
     compare(stage)
 
 
+def test_after_all_these_deaths_the_ledger_is_sound(stage: Stage) -> None:
+    """`penpay ledger verify` agrees, as an operator would ask it."""
+    assert (0, "The books are sound.\n", "") == stage.command("ledger", "verify")
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["from the first step", "from the second step"])
 def test_one_deposit_on_postgresql_survives_a_kill_at_step_after_step(
     postgresql_server: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory, first: int
@@ -157,8 +161,7 @@ def test_one_deposit_on_postgresql_survives_a_kill_at_step_after_step(
     (client,) = stage.people
     try:
         stage.seed()
-        stage.start_sandbox()
-        stage.start_serve()
+        stage.start()
         deposit = _through_every_death(stage, client, [step for step in STEPS if step.before is not None][first::2])
         stage.completed(client, deposit)
         assert Outside(1, 1, 1) == outside(stage, deposit)

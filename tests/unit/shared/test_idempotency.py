@@ -59,9 +59,10 @@ def test_a_key_belongs_to_its_caller_and_route() -> None:
     assert 5 == len(keys)
 
 
-def test_caller_and_key_do_not_run_into_each_other() -> None:
-    """Caller "ab" with key "cdefghijk" is not caller "abc" with key "defghijk"."""
-    assert keyed("cdefghijk", caller="ab").key_hash != keyed("defghijk", caller="abc").key_hash
+def test_caller_route_and_key_do_not_run_into_each_other() -> None:
+    """Where one ends and the next begins is part of the scope."""
+    assert keyed(caller="u1", route="POST /a").key_hash != keyed(caller="u1P", route="OST /a").key_hash
+    assert keyed("1-order-2026", route="POST /a").key_hash != keyed("-order-2026", route="POST /a1").key_hash
 
 
 def test_what_is_kept_says_nothing_about_key_or_body() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
 from penpay.domain.deriv.gateway import IncomingCredit
+from penpay.domain.shared.errors import AccountNotFound
 from penpay.domain.shared.money import Money
+
+FUNDABLE: Final = frozenset({postings.COLLECTION, postings.DERIV_AGENT})
+"""Our accounts at providers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,13 @@ class FundAccountHandler:
         return footprint
 
     def handle(self, command: FundAccount, work: Work) -> bool:
-        """Book it; False when this reference is booked already. Raises AccountNotFound, DuplicateJournal."""
+        """Book it; False when this reference is booked already.
+
+        Raises AccountNotFound for what is no account of ours at a provider, InvalidAmount, and DuplicateJournal when
+        the reference is booked with another amount or account.
+        """
+        if command.account not in FUNDABLE:
+            raise AccountNotFound(account=command.account)
         booked = postings.owner_funding(
             work, account=command.account, amount=command.amount.require_positive(), reference=command.reference
         )

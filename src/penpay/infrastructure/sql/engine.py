@@ -15,6 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
 
 BUSY_TIMEOUT_MS = 5_000
+_SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_WAL_PAGES = 8_000
+"""32 MB of log between two checkpoints."""
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
 """Serialization failure, deadlock, lock not available, cancelled, too many clients."""
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -66,6 +69,9 @@ def _embed(engine: AsyncEngine) -> None:
             "synchronous = FULL",
             "foreign_keys = ON",
             "recursive_triggers = ON",  # or INSERT OR REPLACE would delete past the triggers
+            f"cache_size = -{_SQLITE_CACHE_KIB}",  # the 2 MB it takes by itself hold no batch of a thousand commands
+            # A batch writes some thousand pages; checkpointed after each, every page is written twice for nothing.
+            f"wal_autocheckpoint = {_SQLITE_WAL_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -22,7 +22,7 @@ from penpay.infrastructure.sql.tables import (
 DERIV_IN_FLIGHT: Final = "deriv:in_flight"
 _a, _j, _e = ledger_accounts.c, ledger_journals.c, ledger_entries.c
 
-_DEBIT_NORMAL: Final = [type_.value for type_ in AccountType if type_.normal_side is LedgerSide.DEBIT]
+_DEBIT_NORMAL: Final = tuple(type_.value for type_ in AccountType if type_.normal_side is LedgerSide.DEBIT)
 _DEBITED: Final[ColumnElement[int]] = case((_e.side == LedgerSide.DEBIT.value, _e.amount_cents), else_=-_e.amount_cents)
 """An entry's amount, positive for a debit."""
 _GROWTH: Final[ColumnElement[int]] = case((_a.type.in_(_DEBIT_NORMAL), _DEBITED), else_=-_DEBITED)
