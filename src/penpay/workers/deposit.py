@@ -39,9 +39,9 @@ class DepositWorker:
         """Claim the delivery, then run the command that settles it; put it back when that fails."""
         stored = due.stored
         claimed: Delivery = await self._executor.execute(ClaimDelivery(consumer=DEPOSIT_WORKER, event_id=stored.id))
-        command = self._orchestrator.next_command(stored)
         licence = ClaimedDelivery(DEPOSIT_WORKER, stored.id, claimed.fence)
         try:
+            command = self._orchestrator.next_command(stored)
             await self._executor.execute(command, delivery=licence)
         except LostLicence:
             return

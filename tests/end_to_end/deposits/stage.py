@@ -315,8 +315,10 @@ class Stage:
             return (await connection.execute(statement)).scalar_one_or_none()
 
     async def is_push(self, transaction_id: str, state: str, **columns: object) -> bool:
-        row = await self.push(transaction_id)
-        return row.state == state and all(getattr(row, name) == value for name, value in columns.items())
+        statement = select(mpesa_requests).where(mpesa_requests.c.subject_id == UUID(transaction_id))
+        async with self.system.engine.connect() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return row is not None and row.state == state and all(getattr(row, name) == value for name, value in columns.items())
 
     async def webhook_outcomes(self) -> list[str]:
         statement = select(webhook_logs.c.outcome).order_by(webhook_logs.c.id)

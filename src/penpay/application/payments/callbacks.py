@@ -148,7 +148,7 @@ class ApplyWebhookHandler:
             return self._after_the_end(request, transaction, callback, verdict, work)
         if verdict is PaymentOutcome.PAID:
             return self._paid(request, transaction, subject, callback, work)
-        if verdict is PaymentOutcome.FAILED and request.state is not EvidenceState.INTENDED:
+        if verdict is PaymentOutcome.FAILED and request.state is not EvidenceState.INTENDED and not request.is_disputed:
             failed = request.moved(EvidenceState.FAILED, work.now, due_at=None, code=callback.result_code)
             work.put(MPESA_REQUESTS, request.id, failed)
             fail_deposit(work, transaction, failure_code(callback.result_code))
@@ -158,7 +158,7 @@ class ApplyWebhookHandler:
     def _paid(
         self, request: MpesaRequest, transaction: Transaction, subject: Subject, callback: StkCallback, work: Work
     ) -> WebhookOutcome:
-        if not _fits(request, callback, work) or request.state is EvidenceState.INTENDED:
+        if request.is_disputed or request.state is EvidenceState.INTENDED or not _fits(request, callback, work):
             return _dispute(work, request, callback)
         confirmed = replace(request, receipt=callback.receipt).moved(
             EvidenceState.CONFIRMED, work.now, due_at=work.now, code=callback.result_code
@@ -181,6 +181,11 @@ class ApplyWebhookHandler:
     ) -> WebhookOutcome:
         """A callback for a push whose outcome is known: a repeat, a receipt that comes later, or a contradiction."""
         confirmed = request.state is EvidenceState.CONFIRMED
+        if verdict is PaymentOutcome.PAID and request.is_disputed and request.verified_at is not None:
+            # What M-Pesa has confirmed is in suspense already, as large as a callback told.
+            if _told(request, callback) == request.disputed_cents:
+                return WebhookOutcome.REPEATED
+            return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
         if verdict is PaymentOutcome.PAID and not confirmed:
             # Money after a failure: believed only when M-Pesa says so itself, and then it is nobody's yet.
             return _dispute(work, request, callback)
@@ -225,8 +230,11 @@ def _ask(work: Work, request: MpesaRequest, code: str) -> WebhookOutcome:
 
 def _dispute(work: Work, request: MpesaRequest, callback: StkCallback) -> WebhookOutcome:
     """Keep what the callback claims and ask; an unreadable amount counts as what we asked for."""
-    told = callback.amount.cents if callback.amount is not None else request.amount.cents
-    return _ask(work, replace(request, disputed_cents=told), callback.result_code)
+    return _ask(work, replace(request, disputed_cents=_told(request, callback)), callback.result_code)
+
+
+def _told(request: MpesaRequest, callback: StkCallback) -> int:
+    return callback.amount.cents if callback.amount is not None else request.amount.cents
 
 
 def _contradiction(work: Work, request: MpesaRequest, transaction: Transaction, reason: ReviewReason) -> WebhookOutcome:

@@ -71,7 +71,10 @@ def book_payment(
     happened_at: datetime,
     **facts: str | None,
 ) -> None:
-    """The payer's money is here: post it to the wallet and say so; what follows hangs on the event."""
+    """The payer's money is here: post it to the wallet and say so; what follows hangs on the event.
+
+    Money that comes while people are deciding about the deposit stays in the wallet, under a review of its own.
+    """
     postings.deposit_paid(
         work,
         user=subject.user_id,
@@ -80,11 +83,13 @@ def book_payment(
         amount=request.amount,
         happened_at=happened_at,
     )
-    after, moved = transaction.moved(
-        event, TransactionStatus.VERIFYING_MPESA_PAYMENT, work.now, user_id=str(subject.user_id), **facts
-    )
+    with_people = transaction.status is TransactionStatus.IN_REVIEW
+    status = TransactionStatus.IN_REVIEW if with_people else TransactionStatus.VERIFYING_MPESA_PAYMENT
+    after, moved = transaction.moved(event, status, work.now, user_id=str(subject.user_id), **facts)
     work.put(TRANSACTIONS, after.id, after)
     work.record(moved)
+    if with_people:
+        open_review(work, after, ReviewReason.CONFIRMED_LATE, request.amount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +235,7 @@ class RecordPaymentAnswerHandler:
     def _paid(request: MpesaRequest, transaction: Transaction, subject: Subject, work: Work) -> None:
         now = work.now
         verified = replace(request, verified_at=now)
-        if request.disputed_cents is not None:
+        if request.is_disputed:
             disputed = Money(request.disputed_cents, Currency.KES)
             postings.payment_unmatched(
                 work, transaction=transaction.id, reference=str(request.id), amount=disputed, happened_at=now
@@ -271,7 +276,7 @@ class RecordPaymentAnswerHandler:
             open_review(work, transaction, ReviewReason.PAYMENT_REFUTED, nothing, code=answer.code)
             work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=None, code=answer.code))
             return
-        if request.disputed_cents is not None:
+        if request.is_disputed:
             open_review(
                 work,
                 transaction,
@@ -298,7 +303,7 @@ class RecordPaymentAnswerHandler:
 
 def booked_amount(request: MpesaRequest) -> Money:
     """What the books hold for this push: its amount once it is confirmed, nothing before."""
-    if request.state is EvidenceState.CONFIRMED and request.disputed_cents is None:
+    if request.state is EvidenceState.CONFIRMED and not request.is_disputed:
         return request.amount
     return Money.zero(Currency.KES)
 

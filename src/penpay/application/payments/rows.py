@@ -86,7 +86,7 @@ class ReviewReason(StrEnum):
     DERIV_DUPLICATE = "DERIV_DUPLICATE"
     """The statement holds two transfers under one reference, or one of another amount or recipient."""
     CONFIRMED_LATE = "CONFIRMED_LATE"
-    """Money confirmed so late that people decide whether to forward or return it."""
+    """Money confirmed so late, or with people at work already, that they decide whether to forward or return it."""
     DELIVERY_DEAD = "DELIVERY_DEAD"
     """An event could not be handled however often it was tried."""
 

@@ -148,6 +148,11 @@ class MpesaRequest(Evidence):
     """What a callback says was paid, where that is not what we asked for or comes after a failure; nothing is booked
     before M-Pesa is asked, and then only to suspense."""
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a callback claimed something that our own question must settle."""
+        return self.disputed_cents is not None
+
     def learned(self, checkout_request_id: str | None, merchant_request_id: str | None) -> MpesaRequest:
         """With M-Pesa's ids, where they were not known yet."""
         return replace(

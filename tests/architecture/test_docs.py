@@ -1,0 +1,252 @@
+"""The documents are true: what they name exists, and the figures they print are the code's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from sqlalchemy import create_engine, text
+
+from penpay.application.payments import policy
+from penpay.application.payments.rows import ReviewReason
+from penpay.application.shared.outbox import MAX_ATTEMPTS
+from penpay.application.wallet import postings
+from penpay.cli import build_app
+from penpay.domain.payments.evidence import EvidenceState
+from penpay.domain.payments.transaction import TransactionStatus
+from penpay.domain.shared.locked_rate import LockedRate
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.wallet.account import CHART, FAMILIES, ChartLine
+from penpay.infrastructure.sql.ledger_checks import CHECKS
+from penpay.infrastructure.sql.mobile_money import stk_pushes
+from tests.architecture.source import ROOT
+from tests.support.ports import MORNING
+from tests.unit.wallet.books import T1, WANJIKU, Books
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PLACES = ("src/", "tests/", "docs/", "requirements/", ".importlinter", ".env.example", ".ci/")
+"""How a text must begin to be a path of the repository."""
+SETTING = re.compile(r"\b(?:MPESA|DERIV|PENPAY|OPERATOR|DATABASE|REDIS)_[A-Z_]+\b")
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def blocks(markdown: str, kind: str) -> list[str]:
+    """The contents of the blocks fenced as `kind`."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", markdown, re.DOTALL | re.MULTILINE)
+
+
+def code(markdown: str) -> Iterator[str]:
+    """Every inline code span, and every line of a shell block without its comment."""
+    for block in blocks(markdown, "sh"):
+        yield from (re.sub(r"\s+#.*", "", line) for line in block.replace("\\\n", " ").splitlines())
+    prose = re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    yield from re.findall(r"`([^`]+)`", prose)
+
+
+def missing_links(document: Path, markdown: str) -> list[str]:
+    """Links to files of ours that are not there."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", markdown)
+    return [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+
+
+def missing_paths(markdown: str) -> list[str]:
+    """Paths of the repository, in code, that are not there."""
+    named = [span for span in code(markdown) if span.startswith(PLACES) and " " not in span]
+    return [path for path in named if not (ROOT / path).exists()]
+
+
+def misused_commands(markdown: str, program: click.Command) -> list[str]:
+    """Command lines of ours that the command line would not understand."""
+    return [line for line in code(markdown) if line.startswith("penpay ") and not understood(line, program)]
+
+
+def understood(line: str, command: click.Command) -> bool:
+    """Whether each word of `penpay a b --option` is a command or an option of it; values are not judged."""
+    words = shlex.split(line)[1:]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.commands.get(words.pop(0))
+        if found is None:
+            return False
+        command = found
+    options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    return not isinstance(command, click.Group) and {word for word in words if word.startswith("--")} <= options
+
+
+def missing_targets(markdown: str) -> list[str]:
+    """`make` commands whose task the Makefile does not have."""
+    tasks = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return [line for line in code(markdown) if re.match(r"make [a-z]", line) and line.split()[1] not in tasks]
+
+
+@every_document
+def test_links_lead_somewhere(document: Path) -> None:
+    """A reader who follows a link finds a file."""
+    assert [] == missing_links(document, document.read_text(encoding="utf-8"))
+
+
+@every_document
+def test_paths_exist(document: Path) -> None:
+    """A path in a document is one in the repository."""
+    assert [] == missing_paths(document.read_text(encoding="utf-8"))
+
+
+@every_document
+def test_commands_exist(document: Path) -> None:
+    """What a document tells people to type is understood: commands, options and tasks."""
+    markdown = document.read_text(encoding="utf-8")
+
+    assert [] == misused_commands(markdown, typer.main.get_command(build_app()))
+    assert [] == missing_targets(markdown)
+
+
+@every_document
+def test_settings_exist(document: Path) -> None:
+    """A setting in a document is one in .env.example."""
+    known = set(SETTING.findall((ROOT / ".env.example").read_text(encoding="utf-8")))
+
+    assert set() == set(SETTING.findall(document.read_text(encoding="utf-8"))) - known
+
+
+def test_queries_run() -> None:
+    """The SQL of the runbooks fits the schema."""
+    queries = [
+        statement
+        for document in DOCUMENTS
+        for block in blocks(document.read_text(encoding="utf-8"), "sql")
+        for statement in block.split(";")
+        if statement.strip()
+    ]
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        stk_pushes.metadata.create_all(connection)
+        for query in queries:
+            connection.execute(text(f"EXPLAIN {query}"))
+    engine.dispose()
+
+    assert queries
+
+
+def test_the_checker_finds_what_is_wrong() -> None:
+    """Each rule of this module can be broken."""
+    program = typer.main.get_command(build_app())
+    markdown = "[a](no.md) [b](https://x/no.md) `src/no.py` `penpay users fly` `penpay users` `make nonsense`\n"
+    markdown += "```sh\npenpay db status --nonsense  # why\npenpay ledger balance x --as-of 1 --json\n```\n"
+
+    assert ["no.md"] == missing_links(ROOT / "README.md", markdown)
+    assert ["src/no.py"] == missing_paths(markdown)
+    assert ["penpay db status --nonsense", "penpay users fly", "penpay users"] == misused_commands(markdown, program)
+    assert ["make nonsense"] == missing_targets(markdown)
+
+
+# -- docs/ledger.md
+
+
+@pytest.fixture
+def ledger() -> str:
+    return (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
+
+
+def squeezed(block: str) -> list[str]:
+    """Lines of a block with their columns one blank apart."""
+    return [" ".join(line.split()) for line in block.splitlines() if line.strip()]
+
+
+def test_the_chart_is_the_codes(ledger: str) -> None:
+    """The table of accounts has every account the code knows, as the code knows it."""
+    chart: dict[str, ChartLine] = dict(CHART)
+    for family, lines in FAMILIES.items():
+        chart |= {f"{family}:{{owner}}:{currency}": line for currency, line in lines.items()}
+    rows = {
+        f"| `{account}` | {line.name} | {line.type} | {line.currency} | {'yes' if line.may_go_negative else 'no'} |"
+        for account, line in chart.items()
+    }
+
+    assert rows == set(re.findall(r"^\| `[^`]+` \| .* \| (?:KES|USD) \| (?:yes|no) \|$", ledger, re.MULTILINE)) | rows
+    assert len(rows) == len(re.findall(r"\| (?:yes|no) \|$", ledger, re.MULTILINE))
+
+
+def test_the_worked_example_is_what_the_code_posts(ledger: str) -> None:
+    """USD 10.00 at 129.5 and 200 basis points: every figure in the document is computed again."""
+    rate = LockedRate(
+        base=Currency.USD,
+        quote=Currency.KES,
+        mid_e8=12_950_000_000,
+        spread_bps=200,
+        source="docs",
+        locked_at=MORNING,
+        expires_at=MORNING + timedelta(minutes=15),
+    )
+    quote = rate.quote_deposit(Money(1_000, Currency.USD))
+    books = Books()
+    postings.deposit_paid(
+        books.work, user=WANJIKU, transaction=T1, reference="request", amount=quote.kes_charged, happened_at=MORNING
+    )
+    postings.deposit_converted(books.work, user=WANJIKU, transaction=T1, quote=quote)
+    postings.transfer_intended(books.work, user=WANJIKU, transaction=T1, reference="PX1", amount=quote.usd)
+    postings.transfer_confirmed(books.work, transaction=T1, reference="PX1", amount=quote.usd, happened_at=MORNING)
+    kinds = [
+        postings.DEPOSIT_PAID,
+        postings.DEPOSIT_CONVERTED,
+        postings.TRANSFER_INTENDED,
+        postings.TRANSFER_CONFIRMED,
+    ]
+    journals = [line for kind, lines in zip(kinds, books.posted(), strict=True) for line in (kind, *lines)]
+    amounts = [
+        f"U {quote.usd}",
+        f"M {quote.kes_at_mid}",
+        f"P {quote.kes_priced}",
+        f"T {quote.kes_charged}",
+        f"P-M {quote.spread}",
+        f"T-P {quote.rounding}",
+    ]
+
+    assert [journals] == [squeezed(block) for block in blocks(ledger, "worked-example")]
+    assert [amounts] == [squeezed(block) for block in blocks(ledger, "amounts")]
+    assert [{f"{account} {held}" for account, held in books.balances().items()}] == [
+        set(squeezed(block)) for block in blocks(ledger, "balances")
+    ]
+
+
+def test_every_kind_and_check_is_explained(ledger: str) -> None:
+    """No flow and no rule of `ledger verify` is left out."""
+    kinds = {value for name, value in vars(postings).items() if name.isupper() and value.isidentifier()}
+
+    assert set() == {f"`{kind}`" for kind in kinds} - set(re.findall(r"`\w+`", ledger))
+    assert {check.name for check in CHECKS} == set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", ledger, re.MULTILINE))
+
+
+# -- docs/sagas.md
+
+
+def test_the_sagas_tell_the_codes_states_and_times() -> None:
+    """Every state, reason and span of time the code knows is in the document."""
+    sagas = (ROOT / "docs" / "sagas.md").read_text(encoding="utf-8")
+    words = [*TransactionStatus, *EvidenceState, *ReviewReason]
+    figures = {
+        "questions about a prompt": f"{_listed(policy.QUERY_BACKOFF_SECONDS)} s",
+        "what never left": f"{_listed(policy.SEND_BACKOFF_SECONDS)} s",
+        "Deriv's statement": f"{_listed(policy.STATEMENT_BACKOFF_SECONDS)} s",
+        "nobody can tell about": f"{policy.PAYMENT_UNRESOLVED_AFTER // timedelta(hours=1)} h",
+        "not found in the statement": f"{policy.TRANSFER_UNRESOLVED_AFTER // timedelta(minutes=1)} min",
+        "could never be sent": f"{policy.TRANSFER_REFUSED_AFTER // timedelta(hours=1)} h",
+        "could not be applied": f"{policy.WEBHOOK_RETRY_AFTER // timedelta(seconds=1)} s",
+    }
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", sagas, re.MULTILINE))
+
+    assert [] == [word for word in words if f"`{word}`" not in sagas and not re.search(rf"\b{word}\b", sagas)]
+    for what, figure in figures.items():
+        (told,) = [value for name, value in rows.items() if what in name and value[0].isdigit()]
+        assert told.startswith(figure), what
+    assert "dead after the eighth failure" in sagas
+    assert 8 == MAX_ATTEMPTS
+
+
+def _listed(seconds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seconds))
