@@ -58,7 +58,9 @@ def test_the_stories_are_told_once_and_every_book_agrees(tmp_path: Path) -> None
         found = json.loads(program.output.rstrip("\n").splitlines()[-1], parse_float=Decimal)
         assert {"transactions", "ledger_balanced", "books_agree"} == set(found)
         assert (True, True) == (found["ledger_balanced"], found["books_agree"])
-        told = {one["story"]: (one["status"], one["failure_code"], one["recovered_by"]) for one in found["transactions"]}
+        told = {
+            one["story"]: (one["status"], one["failure_code"], one["recovered_by"]) for one in found["transactions"]
+        }
         assert STORIES == told
         assert list(STORIES) == [one["story"] for one in found["transactions"]]
         fields = {"id", "story", "status", "failure_code", "recovered_by", "timeline"}

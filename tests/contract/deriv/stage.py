@@ -133,7 +133,9 @@ class Stage:
             spawn=self.tasks.spawn,
             on_credit=self._take,
             credits_since=self.started,
-            timings=DerivTimings(answer_within_ms=self.answer_within_ms, pong_within_ms=200),
+            timings=DerivTimings(
+                answer_within_ms=self.answer_within_ms, pong_within_ms=max(200, self.answer_within_ms // 2)
+            ),
         )
 
     async def open(self) -> Self:

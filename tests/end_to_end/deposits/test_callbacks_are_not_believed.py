@@ -216,9 +216,10 @@ async def test_a_success_after_a_failure_is_asked_about_and_goes_to_suspense_onc
 
 async def test_a_failure_after_a_success_is_for_people_and_takes_nothing_back(stage: Stage) -> None:
     """The deposit is completed; a late "cancelled" opens a review and changes no book."""
-    deposit = await stage.paid_deposit()
+    deposit, token, checkout = await prompted_deposit(stage)
+    await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
     assert ("COMPLETED", None, None) == await stage.ended(deposit)
-    await stage.call_back(await stage.token(deposit), failure_body(await _checkout_of(stage)))
+    await stage.call_back(token, failure_body(checkout))
 
     assert ["APPLIED", "CONTRADICTS"] == await stage.webhooks_settled(2)
     assert ("COMPLETED", None, None) == await stage.outcome(deposit)
@@ -255,13 +256,6 @@ async def test_a_forged_payer_is_told_from_a_masked_one(stage: Stage) -> None:
     assert "IN_REVIEW" == (await stage.ended(deposit, advancing=ONE_SECOND))[0]
     assert [("AMOUNT_OR_PHONE_MISMATCH", 0, "KES")] == await stage.reviews()
     assert UNTOUCHED == await stage.books()
-
-
-async def _checkout_of(stage: Stage) -> str:
-    """The CheckoutRequestID of the only push the operator knows."""
-    async with stage.sandbox.engine.connect() as connection:
-        found = await connection.exec_driver_sql("SELECT checkout_request_id FROM stk_pushes")
-        return str(found.scalar_one())
 
 
 async def _is_sealed(stage: Stage, body: bytes) -> None:

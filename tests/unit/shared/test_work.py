@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -67,12 +68,13 @@ def test_what_came_back_to_what_it_was_is_not_written(work: Work) -> None:
 
 def test_only_the_footprint_is_touched(work: Work) -> None:
     """A row that was not read is asked for, whether it is read or written."""
-    for touch in (
+    touches: list[Callable[[], object]] = [
         lambda: work.get(COLOURS, "roof"),
         lambda: work.put(COLOURS, "roof", "red"),
         lambda: work.get(SHAPES, "roof"),
         lambda: work.put(SHAPES, "roof", "flat"),
-    ):
+    ]
+    for touch in touches:
         with pytest.raises(NotLocked) as missing:
             touch()
         assert ("roof",) == missing.value.keys

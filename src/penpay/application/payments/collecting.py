@@ -235,7 +235,7 @@ class RecordPaymentAnswerHandler:
     def _paid(request: MpesaRequest, transaction: Transaction, subject: Subject, work: Work) -> None:
         now = work.now
         verified = replace(request, verified_at=now)
-        if request.is_disputed:
+        if request.disputed_cents is not None:
             disputed = Money(request.disputed_cents, Currency.KES)
             postings.payment_unmatched(
                 work, transaction=transaction.id, reference=str(request.id), amount=disputed, happened_at=now

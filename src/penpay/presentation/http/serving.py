@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator
@@ -9,10 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penpay.domain.shared.errors import Overloaded
+from penpay.presentation.http.errors import refusal
 
 GRACE_SECONDS: Final = 3
-"""How long requests in flight may take to be answered once we stop; a caller who is slower than that is cut off."""
+"""How long requests in flight may take to be answered once we stop; whoever is slower is told to come again."""
 
 
 class PortTaken(Exception):
@@ -23,11 +28,11 @@ class PortTaken(Exception):
 async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     """Listen while the block runs; gives the port, which the system chooses if `port` is 0.
 
-    At the end new connections are refused, and requests in flight are answered within the time of grace. Signals are
-    the caller's. Raises PortTaken, and OSError for an address this machine does not have or may not use.
+    At the end new connections are refused; requests in flight are answered within the time of grace or get 503. Signals
+    are the caller's. Raises PortTaken, and OSError for an address this machine does not have or may not use.
     """
     config = uvicorn.Config(
-        app,
+        _told_when_cut_off(app),
         lifespan="off",
         access_log=False,
         log_config=None,  # whoever runs the program decides what logs look like
@@ -43,6 +48,28 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
             yield listener.getsockname()[1]
         finally:
             await server.shutdown(sockets=[listener])
+
+
+def _told_when_cut_off(app: ASGIApp) -> ASGIApp:
+    """The application, answering 503 for a request that the server gives up because it stops."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            stopping = Overloaded("The system is stopping; send the request again with the same idempotency key.")
+            await refusal(Request(scope), stopping)(scope, receive, send)
+
+    return told
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,0 +1,162 @@
+"""Many callers, many deposits, two programs on one database, and a message nobody can handle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, select
+
+from penpay.application.payments.deposit import DEPOSIT_WORKER
+from penpay.application.shared.outbox import MAX_ATTEMPTS
+from penpay.bootstrap import build
+from penpay.demo.world import PHONE, PIN
+from penpay.infrastructure.sql.tables import deliveries, domain_events
+from penpay.infrastructure.system import SystemRandom, UuidV7
+from penpay.sandbox.phone import Habit, StandingAnswer
+from tests.end_to_end.deposits.stage import BOOKED, COMPLETED, Person, Stage, read
+
+
+async def test_two_hundred_equal_requests_make_one_deposit(each_stage: Stage) -> None:
+    """One does the work, 199 get its answer to the byte, and one prompt appears."""
+    request = each_stage.request(1_000, "USD", "same")
+    answers = await asyncio.gather(*(each_stage.api.post("/api/v1/deposits", json=request) for _ in range(200)))
+
+    assert {202} == {answer.status_code for answer in answers}
+    assert 1 == len({answer.content for answer in answers})
+    await each_stage.give_pin()
+    assert ("COMPLETED", None, None) == await each_stage.ended(str(read(answers[0])["id"]))
+    assert 1 == len(read(await each_stage.api.get("/api/v1/transactions"))["transactions"])
+    assert (1, 1) == (await each_stage.prompts_made(), await each_stage.transfers_made())
+    assert COMPLETED == await each_stage.books()
+
+
+async def test_twenty_deposits_of_five_users_come_out_to_the_cent(each_stage: Stage) -> None:
+    """Each asks for four different amounts at once; M-Pesa shows one prompt a phone, so three of four must wait."""
+    stage = each_stage
+    people = [await _obedient(stage, number) for number in range(5)]
+    amounts = [[2_00 + 1_37 * (4 * person + place) for place in range(4)] for person in range(5)]
+    found = await asyncio.gather(
+        *(
+            _ask(stage, person, cents, f"many-{number}-{cents}")
+            for number, person in enumerate(people)
+            for cents in amounts[number]
+        )
+    )
+    await stage.until(lambda: _all_done(stage), advancing=timedelta(seconds=2))
+
+    books = await stage.books()
+    charged = sum(each["kes_cents"] for each in found)
+    dollars = sum(map(sum, amounts))
+    assert dollars == sum(each["usd_cents"] for each in found)
+    assert (charged, charged) == (books.collection, books.at_operator_paybill)
+    assert (1_000_000 - dollars,) * 2 == (books.agent, books.at_deriv_agent)
+    assert (0, 0, 0, 0) == (books.wallet_kes, books.wallet_usd, books.in_flight, books.suspense_kes)
+    # What was charged is the dollars at the mid, the spread and the rounding; nothing else.
+    position = await stage.system.ledger_books.balance("fx:KES")
+    assert position is not None
+    assert charged == abs(position.balance.cents) + books.spread + books.rounding
+    arrived = [await stage.sandbox.deriv_book.balance_of(person.login_id) for person in people]
+    assert [sum(row) for row in amounts] == arrived
+    assert (20, 20) == (await stage.prompts_made(), await stage.transfers_made())
+    assert [] == await stage.reviews()
+
+
+async def test_two_programs_on_one_database_send_nothing_twice(postgresql_stage: Stage) -> None:
+    """Both look for the same work all the time; every prompt and every transfer is made once."""
+    stage = postgresql_stage
+    people = [await _obedient(stage, number) for number in range(10)]
+    twin = build(stage.settings, stage.ports)
+    try:
+        await twin.start()
+        await twin.deriv.wait_ready()
+        await asyncio.gather(
+            *(_ask(stage, person, 2_00 + number, f"twin-{number}") for number, person in enumerate(people))
+        )
+        await stage.until(lambda: _all_done(stage), advancing=timedelta(milliseconds=200))
+    finally:
+        await twin.stop()
+
+    assert (10, 10) == (await stage.prompts_made(), await stage.transfers_made())
+    books = await stage.books()
+    assert (1_000_000 - 2_045,) * 2 == (books.agent, books.at_deriv_agent)
+    assert books.collection == books.at_operator_paybill
+    assert [] == await stage.reviews()
+
+
+@pytest.mark.parametrize("payload", [{}, {"user_id": "nobody"}], ids=["no user", "no identifier"])
+async def test_an_event_nobody_can_handle_holds_its_successors_and_is_told_to_people(
+    stage: Stage, payload: dict[str, str]
+) -> None:
+    """It is tried eight times with growing pauses; the paid deposit behind it is not forwarded, people have it all."""
+    deposit = await stage.deposit()
+    await stage.prompted()
+    await _poison(stage, UUID(deposit), payload)
+    await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+    await stage.until(lambda: stage.is_push(deposit, "CONFIRMED", due_at=None))
+
+    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=timedelta(seconds=10))
+    assert [("DELIVERY_DEAD", 132_100, "KES")] == await stage.reviews()
+    stage.clock.advance(timedelta(hours=1))
+    await asyncio.sleep(0.2)
+    async with stage.system.engine.connect() as connection:
+        rows = (await connection.execute(select(deliveries).order_by(deliveries.c.sequence))).all()
+    assert [(0, True, MAX_ATTEMPTS), (6, False, 0)] == [(row.sequence, row.dead, row.attempts) for row in rows]
+    assert 1 == await stage.audited("delivery.dead")
+    assert BOOKED == await stage.books()
+    assert 0 == await stage.transfers_made()
+
+
+async def _poison(stage: Stage, transaction_id: UUID, payload: dict[str, str]) -> None:
+    """An event as a broken program could have left it, owed to the deposit worker before all others."""
+    now = stage.clock.now()
+    event_id = UuidV7(stage.clock, SystemRandom()).new()
+    event = {
+        "id": event_id,
+        "name": "MpesaPaymentVerified",
+        "schema_version": 1,
+        "aggregate_type": "Transaction",
+        "aggregate_id": transaction_id,
+        "sequence": 0,
+        "payload": json.dumps(payload),
+        "recorded_at": now,
+        "batch_id": event_id,
+    }
+    owed = {
+        "consumer": DEPOSIT_WORKER,
+        "event_id": event_id,
+        "key": transaction_id,
+        "sequence": 0,
+        "due_at": now,
+        "fence": 0,
+        "attempts": 0,
+        "dead": False,
+    }
+    async with stage.system.engine.begin() as connection:
+        await connection.execute(insert(domain_events), event)
+        await connection.execute(insert(deliveries), owed)
+
+
+async def _obedient(stage: Stage, number: int) -> Person:
+    """A user whose handset gives the right PIN by itself."""
+    person = await stage.person(number)
+    stage.sandbox.daraja.phone(person.phone).standing_answer = StandingAnswer(habit=Habit.ENTER_PIN, pin=PIN)
+    return person
+
+
+async def _ask(stage: Stage, person: Person, cents: int, key: str) -> dict[str, Any]:
+    request = stage.request(cents, "USD", key) | {"deriv_login_id": person.login_id}
+    async with stage.client(person.api_key) as api:
+        answer = await api.post("/api/v1/deposits", json=request)
+    assert 202 == answer.status_code, answer.text
+    return read(answer)
+
+
+async def _all_done(stage: Stage) -> bool:
+    recent = await stage.system.payment_books.recent(100)
+    assert not {"FAILED", "IN_REVIEW"} & {found.status.value for found in recent}
+    return all(found.status.value == "COMPLETED" for found in recent)
