@@ -162,13 +162,11 @@ class Executor:
         twin = key in self._in_flight_keys
         self._in_flight_keys[key] = self._in_flight_keys.get(key, 0) + 1
         try:
-            if not twin:
-                return await waiting
-            async with asyncio.timeout(IN_PROGRESS_AFTER_SECONDS):
-                return await waiting
-        except TimeoutError:
-            raise InProgress from None
+            if twin and not (await asyncio.wait({waiting}, timeout=IN_PROGRESS_AFTER_SECONDS))[0]:
+                raise InProgress
+            return await waiting
         finally:
+            waiting.cancel()  # of effect only for a caller who stopped waiting: the command is skipped then
             left = self._in_flight_keys.pop(key) - 1
             if left:
                 self._in_flight_keys[key] = left

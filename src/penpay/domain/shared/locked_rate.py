@@ -104,5 +104,5 @@ class LockedRate:
             usd=Money(base_cents, self.base).require_positive(),
             kes_at_mid=Money(divide_half_even(base_cents * self.mid_e8, RATE_SCALE), self.quote),
             kes_priced=Money(priced, self.quote),
-            kes_charged=Money(charged, self.quote),
+            kes_charged=Money(charged, self.quote).require_positive(),
         )
