@@ -125,7 +125,14 @@ class Stage:
     """What a story needs: to ask, to answer, to break, to wait, and to look into every book."""
 
     def __init__(
-        self, clock: ShiftedClock, settings: Settings, ports: Ports, sandbox: Sandbox, daraja_port: int, deriv_port: int
+        self,
+        *,
+        clock: ShiftedClock,
+        settings: Settings,
+        ports: Ports,
+        sandbox: Sandbox,
+        daraja_port: int,
+        deriv_port: int,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -324,7 +331,11 @@ class Stage:
         statement = select(mpesa_requests).where(mpesa_requests.c.subject_id == UUID(transaction_id))
         async with self.system.engine.connect() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        return row is not None and row.state == state and all(getattr(row, name) == value for name, value in columns.items())
+        return (
+            row is not None
+            and row.state == state
+            and all(getattr(row, name) == value for name, value in columns.items())
+        )
 
     async def webhook_outcomes(self) -> list[str]:
         statement = select(webhook_logs.c.outcome).order_by(webhook_logs.c.id)
@@ -441,7 +452,9 @@ async def staged(folder: Path, *, database_url: str | None, migrated: Sequence[P
         deriv_url=f"sqlite+aiosqlite:///{folder / 'deriv.db'}",
         deriv_limits=_LIMITS,
     )
-    stage = Stage(clock, changed, ports, sandbox, daraja_port, deriv_port)
+    stage = Stage(
+        clock=clock, settings=changed, ports=ports, sandbox=sandbox, daraja_port=daraja_port, deriv_port=deriv_port
+    )
     async with AsyncExitStack() as closing:
         closing.push_async_callback(sandbox.stop)
         await sandbox.start()

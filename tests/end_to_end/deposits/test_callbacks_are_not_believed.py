@@ -74,6 +74,19 @@ async def test_another_amount_of_a_payment_that_never_happened_is_reviewed_witho
     assert UNTOUCHED == await stage.books()
 
 
+async def test_a_callback_that_disagrees_with_what_is_in_suspense_is_for_people(stage: Stage) -> None:
+    """KES 500.00 were told first and are in suspense; a callback then tells the amount that was asked for."""
+    deposit, token, checkout = await prompted_deposit(stage)
+    stage.fail(AlteredCallback(amount_cents=50_000))
+    await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+    assert "IN_REVIEW" == (await stage.ended(deposit))[0]
+    await stage.call_back(token, success_body(checkout))
+
+    assert ["APPLIED", "CONTRADICTS"] == await stage.webhooks_settled(2)
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 50_000, "KES"), ("CONTRADICTION", 0, "KES")] == await stage.reviews()
+    assert (50_000, 0) == ((await stage.books()).suspense_kes, (await stage.books()).wallet_kes)
+
+
 async def test_a_failure_does_not_silence_a_disputed_payment(stage: Stage) -> None:
     """After a callback with another amount, a forged failure: M-Pesa is asked all the same, and the money is found."""
     stage.fail(StuckPending())
@@ -236,9 +249,7 @@ async def test_one_receipt_for_two_requests_is_not_booked_twice(stage: Stage) ->
     await stage.prompted()
     await stage.until(lambda: stage.is_push(second, "ACCEPTED"))
     stage.fail(LostCallback())
-    await stage.call_back(
-        await stage.token(second), success_body(await stage.checkout_request_id(), receipt=receipt)
-    )
+    await stage.call_back(await stage.token(second), success_body(await stage.checkout_request_id(), receipt=receipt))
     await stage.sandbox.daraja.phone(PHONE).cancel()
 
     assert "IN_REVIEW" == (await stage.ended(second, advancing=ONE_SECOND))[0]

@@ -122,7 +122,7 @@ async def _poison(stage: Stage, transaction_id: UUID, payload: dict[str, str]) -
         "aggregate_type": "Transaction",
         "aggregate_id": transaction_id,
         "sequence": 0,
-        "payload": json.dumps(payload),
+        "payload": json.dumps({"status": "PENDING", **payload}),
         "recorded_at": now,
         "batch_id": event_id,
     }

@@ -181,29 +181,26 @@ class ApplyWebhookHandler:
     ) -> WebhookOutcome:
         """A callback for a push whose outcome is known: a repeat, a receipt that comes later, or a contradiction."""
         confirmed = request.state is EvidenceState.CONFIRMED
-        if verdict is PaymentOutcome.PAID and request.is_disputed and request.verified_at is not None:
-            # What M-Pesa has confirmed is in suspense already, as large as a callback told.
-            if _told(request, callback) == request.disputed_cents:
-                return WebhookOutcome.REPEATED
-            return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
-        if verdict is PaymentOutcome.PAID and not confirmed:
+        if verdict is not PaymentOutcome.PAID:
+            if verdict is PaymentOutcome.FAILED and confirmed:
+                return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
+            return WebhookOutcome.REPEATED
+        in_suspense = request.is_disputed and request.verified_at is not None
+        if not confirmed and not in_suspense:
             # Money after a failure: believed only when M-Pesa says so itself, and then it is nobody's yet.
             return _dispute(work, request, callback)
-        if verdict is PaymentOutcome.PAID:
-            if not _fits(request, callback, work) or request.receipt not in {None, callback.receipt}:
-                return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
-            if request.receipt is None and callback.receipt is not None:
-                attached = replace(request, receipt=callback.receipt, version=request.version + 1)
-                work.put(MPESA_REQUESTS, request.id, attached)
-                after, event = transaction.moved(
-                    "MpesaReceiptAttached", transaction.status, work.now, receipt=callback.receipt
-                )
-                work.put(TRANSACTIONS, after.id, after)
-                work.record(event)
-                return WebhookOutcome.APPLIED
-            return WebhookOutcome.REPEATED
-        if verdict is PaymentOutcome.FAILED and confirmed:
+        agrees = request.disputed_cents == _told(request, callback) if in_suspense else _fits(request, callback, work)
+        if not agrees or request.receipt not in {None, callback.receipt}:
             return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
+        if request.receipt is None and callback.receipt is not None and not in_suspense:
+            attached = replace(request, receipt=callback.receipt, version=request.version + 1)
+            work.put(MPESA_REQUESTS, request.id, attached)
+            after, event = transaction.moved(
+                "MpesaReceiptAttached", transaction.status, work.now, receipt=callback.receipt
+            )
+            work.put(TRANSACTIONS, after.id, after)
+            work.record(event)
+            return WebhookOutcome.APPLIED
         return WebhookOutcome.REPEATED
 
 
