@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -191,6 +191,12 @@ class Settings(DatabaseSettings):
             raise ValueError("must not be below PENPAY_DEPOSIT_MIN_USD_CENTS")
         return value
 
+    @model_validator(mode="after")
+    def _two_databases(self) -> Self:
+        if self.operator_database_url == self.database_url:
+            raise ValueError("OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books")
+        return self
+
     @property
     def key_ring(self) -> KeyRing:
         """The keys that seal fields."""
@@ -235,7 +241,10 @@ def _loaded(kind: type[S], env: Mapping[str, str] | None) -> S:
     try:
         return kind(**values)  # type: ignore[arg-type]  # the text of each value is what pydantic parses
     except ValidationError as error:
-        faults = [_fault(str(found["loc"][0]), found["type"], found["msg"]) for found in error.errors()]
+        faults = [
+            _fault(str(found["loc"][0] if found["loc"] else "settings"), found["type"], found["msg"])
+            for found in error.errors()
+        ]
     # Outside the handler: the error holds every value, and a traceback must not lead to it.
     raise InvalidSettings(tuple(faults))
 

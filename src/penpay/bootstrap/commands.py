@@ -10,6 +10,8 @@ from penpay.application.identity.users import CreateUser, CreateUserHandler
 from penpay.application.payments.callbacks import (
     ApplyWebhook,
     ApplyWebhookHandler,
+    PostponeWebhook,
+    PostponeWebhookHandler,
     RecordWebhook,
     RecordWebhookHandler,
 )
@@ -91,6 +93,7 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         RecordPaymentAnswer: (RecordPaymentAnswerHandler(), first),
         RecordWebhook: (RecordWebhookHandler(), first),
         ApplyWebhook: (ApplyWebhookHandler(), first),
+        PostponeWebhook: (PostponeWebhookHandler(), first),
         ClaimDerivTransfer: (ClaimDerivTransferHandler(policy.lease), first),
         RecordTransferAnswer: (RecordTransferAnswerHandler(), first),
         RecordTransferSearch: (RecordTransferSearchHandler(), first),

@@ -275,11 +275,13 @@ class System:
         await self.executor.execute(BookIncomingCredit(credit=credit))
 
     async def _last_credit(self) -> datetime:
-        """Since when credits on the agent account may be unknown to the books."""
+        """Since when the books may lack credits on the agent account: the last one booked, or their beginning."""
         newest = select(func.max(ledger_journals.c.happened_at)).where(ledger_journals.c.kind == INCOMING_CREDIT)
+        oldest = select(func.min(ledger_journals.c.recorded_at))
         async with reading(self.engine).connect() as connection:
-            found: datetime | None = (await connection.execute(newest)).scalar_one()
-        return found or self.clock.now()
+            last: datetime | None = (await connection.execute(newest)).scalar_one()
+            first: datetime | None = (await connection.execute(oldest)).scalar_one()
+        return last or first or self.clock.now()
 
 
 def build(settings: Settings, ports: Ports | None = None) -> System:

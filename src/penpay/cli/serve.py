@@ -99,9 +99,11 @@ def _run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a coroutine runs in a task")
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, task.cancel)
     with suppress(asyncio.CancelledError):
-        await task
+        await work

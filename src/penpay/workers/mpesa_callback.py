@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penpay.application.payments.callbacks import ApplyWebhook, read
+from penpay.application.payments.callbacks import ApplyWebhook, PostponeWebhook, read
 from penpay.application.payments.due import DueWebhook
 from penpay.application.shared.executor import Executor
 
@@ -14,6 +14,11 @@ class MpesaCallbackWorker:
         self._executor = executor
 
     async def handle(self, due: DueWebhook) -> None:
-        await self._executor.execute(
-            ApplyWebhook(webhook_id=due.webhook_id, request_id=due.request_id, callback=read(due.body))
-        )
+        """Apply it; one that still cannot be applied is put off, and the fault is raised."""
+        try:
+            await self._executor.execute(
+                ApplyWebhook(webhook_id=due.webhook_id, request_id=due.request_id, callback=read(due.body))
+            )
+        except Exception:
+            await self._executor.execute(PostponeWebhook(webhook_id=due.webhook_id))
+            raise

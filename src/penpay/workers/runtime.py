@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from penpay.application.shared.ports import Clock
-from penpay.domain.shared.errors import DomainError
+from penpay.domain.shared.errors import LostLicence
 
 T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
@@ -96,10 +95,12 @@ class Worker(Generic[T]):
 
     async def _one(self, key: Hashable, item: T) -> None:
         try:
-            with suppress(DomainError):  # another worker was faster, or it is not due any more
-                await self._handle(item)
+            await self._handle(item)
+        except LostLicence:
+            pass  # another worker was faster, or it is not due any more
         except Exception:  # noqa: BLE001  (one item's fault is not the next one's)
             self._log.exception("worker %s failed on an item", self.name)
+        else:
+            self._wakeups.wake(self.name)  # only now: what fails waits for the next tick
         finally:
             self._running.discard(key)
-            self._wakeups.wake(self.name)

@@ -46,6 +46,15 @@ def outside(stage: Stage, transaction_id: str) -> Outside:
     return Outside(pushes, payments, transfers)
 
 
+def licences(stage: Stage, transaction_id: str, kind: str) -> int:
+    """How often somebody here was allowed to send for this deposit; `kind` is mpesa_request or deriv_transfer."""
+    ((number,),) = stage.database.query(
+        f"SELECT count(*) FROM audit_logs WHERE action = '{kind}.claimed' AND facts LIKE '%SENDING%' AND subject_id IN "
+        f"(SELECT CAST(id AS TEXT) FROM {kind}s WHERE subject_id = '{transaction_id}')"
+    )
+    return int(number)
+
+
 def _transfers(stage: Stage, reference: str) -> list[tuple[str, ...]]:
     return list(
         stage.deriv.query(

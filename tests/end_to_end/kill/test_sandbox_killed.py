@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,10 @@ from tests.end_to_end.kill.stage import Stage, clients, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(tmp_path, SqliteDatabase(tmp_path / "penpay.db"), clients(1))
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("sandbox-killed")
+    made = Stage(folder, SqliteDatabase(folder / "penpay.db"), clients(1))
     try:
         made.seed()
         made.start()

@@ -81,7 +81,7 @@ def test_a_caller_who_never_finishes_cannot_keep_it_running(stage: Stage, serve:
     assert "Traceback" not in serve.complaints
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.7, 1.4, 2.1])
+@pytest.mark.parametrize("after_s", [0.7, 1.4])
 def test_interrupted_while_it_starts_it_leaves_no_traceback(stage: Stage, after_s: float) -> None:
     """A SIGTERM at any moment of the start ends it, at worst as the kernel does before Python has looked at it."""
     stage.kill_serve()

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, Protocol
 from uuid import UUID
@@ -202,6 +203,28 @@ class ApplyWebhookHandler:
             work.record(event)
             return WebhookOutcome.APPLIED
         return WebhookOutcome.REPEATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostponeWebhook:
+    """A stored callback could not be applied; leave it for a while."""
+
+    webhook_id: WebhookId
+
+
+class PostponeWebhookHandler:
+    async def footprint(self, commands: Sequence[PostponeWebhook], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+        return Footprint().add(WEBHOOKS, *(command.webhook_id for command in commands))
+
+    def handle(self, command: PostponeWebhook, work: Work) -> None:
+        """Twice as long as it has waited so far, at most a day; one that was applied meanwhile stays as it is."""
+        webhook = work.get(WEBHOOKS, command.webhook_id)
+        if webhook is None or webhook.outcome is not WebhookOutcome.RECEIVED:
+            return
+        pause = min(max(work.now - webhook.created_at, WEBHOOK_RETRY_AFTER), timedelta(days=1))
+        later = replace(webhook, due_at=work.now + pause, version=webhook.version + 1)
+        work.put(WEBHOOKS, webhook.id, later)
+        work.audit("worker:mpesa_callback", "webhook.postponed", "webhook", webhook.id)
 
 
 def _fits(request: MpesaRequest, callback: StkCallback, work: Work) -> bool:
