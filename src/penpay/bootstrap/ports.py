@@ -60,6 +60,12 @@ class Tasks:
         if not task.cancelled() and task.exception() is not None:
             self._log.error("task %s failed", task.get_name(), exc_info=task.exception())
 
+    async def settle(self, kind: str, within_seconds: int) -> None:
+        """Wait until the tasks whose name ends in `kind` have ended, at most this long."""
+        running = {task for task in self._tasks if task.get_name().endswith(kind)}
+        if running:
+            await asyncio.wait(running, timeout=within_seconds)
+
     async def stop(self) -> None:
         """Cancel every task and wait until they have ended."""
         running = list(self._tasks)

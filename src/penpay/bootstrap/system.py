@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime
@@ -69,12 +70,14 @@ from penpay.infrastructure.system import UuidV7
 from penpay.workers.deposit import DERIV_TRANSFERS_WORKER, MPESA_REQUESTS_WORKER, DepositWorker, MpesaRequestDriver
 from penpay.workers.deriv_transfer import DerivTransferWorker
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
-from penpay.workers.runtime import Wakeups, Worker
+from penpay.workers.runtime import ITEM, Wakeups, Worker
 
 T = TypeVar("T")
 
 _CALLBACKS_WORKER: Final = "mpesa_callback"
 _HOUR_MS: Final = 3_600_000
+_SETTLE_SECONDS: Final = 10
+"""How long calls that are out may take to be answered when the System stops."""
 
 
 class System:
@@ -96,6 +99,7 @@ class System:
         self._tokens = PathTokens(settings.derived_key(KeyPurpose.PATH_TOKEN))
         self._webhooks = WebhookRepository(self._cipher)
         self._wakeups = Wakeups()
+        self._looking: list[asyncio.Task[None]] = []
         self._http = ports.http()
         self.idempotency_secret = settings.derived_key(KeyPurpose.DIGEST)
         self.trusted_proxies = settings.trusted_proxy_networks
@@ -191,8 +195,7 @@ class System:
         )
         self.spawn(self.deriv.run(), "deriv")
         self.spawn(self._keep_house(), "housekeeping")
-        for worker in self._workers():
-            self.spawn(worker.run(), worker.name)
+        self._looking = [self.spawn(worker.run(), worker.name) for worker in self._workers()]
 
     def _workers(self) -> tuple[Worker[Any], ...]:
         due, now = self._due, self.clock.now
@@ -254,7 +257,13 @@ class System:
             await self.clock.sleep(_HOUR_MS)
 
     async def stop(self) -> None:
-        """End every task and close what is open; commands still waiting are told so."""
+        """End in good order: no new work, a while for calls that are out to be answered and recorded, then everything.
+
+        A call cut off in the middle would be in doubt until somebody asked about it. Commands still waiting are told.
+        """
+        for looking in self._looking:
+            looking.cancel()
+        await self._tasks.settle(ITEM, _SETTLE_SECONDS)
         await self._tasks.stop()
         await self._http.aclose()
         await self.engine.dispose()

@@ -15,6 +15,8 @@ T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 """Starts a task of the System, by name."""
 
+ITEM = ":item"
+"""How the names of tasks end that handle one item."""
 LOOK_LIMIT = 200
 AT_ONCE = 64
 """Items one worker handles at the same time."""
@@ -89,7 +91,7 @@ class Worker(Generic[T]):
             if key in self._running or started >= room:
                 continue
             self._running.add(key)
-            self._spawn(self._one(key, item), f"{self.name}:item")
+            self._spawn(self._one(key, item), f"{self.name}{ITEM}")
             started += 1
         return started
 

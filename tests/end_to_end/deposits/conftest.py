@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.engine import open_engine
 from tests.end_to_end.deposits.stage import Stage, staged
+from tests.servers.postgresql import PostgresqlServer
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +54,20 @@ async def postgresql_stage(
         yield made
 
 
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: PostgresqlServer) -> str:
+    """The name of a database with the schema, copied for each story."""
+    name = postgresql_server.create_database()
+    _finish(_migrate(postgresql_server.url(name)))
+    return name
+
+
 @pytest.fixture
-def migrated_postgresql_url(fresh_postgresql_url: str) -> str:
+def migrated_postgresql_url(postgresql_server: PostgresqlServer, migrated_postgresql: str) -> Iterator[str]:
     """The address of a PostgreSQL database that holds the schema and nothing else."""
-    _finish(_migrate(fresh_postgresql_url))
-    return fresh_postgresql_url
+    name = postgresql_server.create_database(template=migrated_postgresql)
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
 
 
 async def _migrate(url: str) -> None:

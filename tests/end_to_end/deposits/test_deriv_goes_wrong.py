@@ -50,7 +50,7 @@ async def test_a_transfer_that_is_nowhere_to_be_found_stays_in_flight_for_people
     await stage.until(lambda: _is_ready(stage), advancing=ONE_SECOND)
     assert "AWAITING_DERIV_CONFIRMATION" == (await stage.transaction(deposit))["status"]
 
-    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=timedelta(seconds=15))
+    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=timedelta(minutes=1))
     assert [("DERIV_UNRESOLVED", 1_000, "USD")] == await stage.reviews()
     assert IN_FLIGHT == await stage.books()
     assert 0 == await stage.transfers_made()

@@ -99,7 +99,7 @@ async def test_an_event_nobody_can_handle_holds_its_successors_and_is_told_to_pe
     await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
     await stage.until(lambda: stage.is_push(deposit, "CONFIRMED", due_at=None))
 
-    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=timedelta(seconds=10))
+    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=timedelta(minutes=1))
     assert [("DELIVERY_DEAD", 132_100, "KES")] == await stage.reviews()
     stage.clock.advance(timedelta(hours=1))
     await asyncio.sleep(0.2)

@@ -42,7 +42,7 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     up to five seconds, and syncs every commit to disk.
     """
     parsed = make_url(url)
-    options: dict[str, Any] = {"pool_pre_ping": False}
+    options: dict[str, Any] = {"hide_parameters": True}  # an error's text must not quote rows
     if connect is not None:
         options["async_creator"] = connect
     if parsed.get_backend_name() == "sqlite":
