@@ -33,7 +33,7 @@ from penpay.application.payments.deposit import (
 )
 from penpay.application.payments.fx import ApproveRate, ApproveRateHandler, EnterRate, EnterRateHandler
 from penpay.application.payments.policy import PaymentsPolicy
-from penpay.application.payments.reviewing import ReviewDeadDelivery, ReviewDeadDeliveryHandler
+from penpay.application.payments.reviewing import GiveUpDelivery, GiveUpDeliveryHandler
 from penpay.application.payments.transferring import (
     ClaimDerivTransfer,
     ClaimDerivTransferHandler,
@@ -98,7 +98,7 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         RecordTransferAnswer: (RecordTransferAnswerHandler(), first),
         RecordTransferSearch: (RecordTransferSearchHandler(), first),
         BookIncomingCredit: (BookIncomingCreditHandler(), first),
-        ReviewDeadDelivery: (ReviewDeadDeliveryHandler(), first),
+        GiveUpDelivery: (GiveUpDeliveryHandler(), first),
         ClaimDelivery: (ClaimDeliveryHandler(policy.lease), first),
         PutBackDelivery: (PutBackDeliveryHandler(), first),
     }

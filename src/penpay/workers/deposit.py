@@ -7,9 +7,9 @@ from typing import Final, Protocol
 from penpay.application.payments.callbacks import STK_PURPOSE
 from penpay.application.payments.collecting import ClaimMpesaRequest, RecordPaymentAnswer, RecordPushAnswer
 from penpay.application.payments.deposit import DEPOSIT_WORKER, DepositOrchestrator, FundDeposit
-from penpay.application.payments.reviewing import ReviewDeadDelivery
+from penpay.application.payments.reviewing import GiveUpDelivery
 from penpay.application.shared.executor import ClaimedDelivery, Executor
-from penpay.application.shared.outbox import ClaimDelivery, DueDelivery, PutBackDelivery
+from penpay.application.shared.outbox import MAX_ATTEMPTS, ClaimDelivery, DueDelivery, PutBackDelivery
 from penpay.application.shared.unit_of_work import Delivery
 from penpay.domain.mpesa.gateway import MpesaGateway, PaymentAnswer, PaymentOutcome, StkPush
 from penpay.domain.payments.evidence import EvidenceState, MpesaRequest
@@ -51,13 +51,20 @@ class DepositWorker:
         self._wakeups.wake(DERIV_TRANSFERS_WORKER if isinstance(command, FundDeposit) else MPESA_REQUESTS_WORKER)
 
     async def _put_back(self, claimed: Delivery, transaction_id: TransactionId, fault: Exception) -> None:
-        dead = await self._executor.execute(
-            PutBackDelivery(
-                consumer=claimed.consumer, event_id=claimed.event_id, fence=claimed.fence, reason=type(fault).__name__
+        if claimed.attempts < MAX_ATTEMPTS:
+            await self._executor.execute(
+                PutBackDelivery(consumer=claimed.consumer, event_id=claimed.event_id, fence=claimed.fence)
+            )
+            return
+        await self._executor.execute(
+            GiveUpDelivery(
+                consumer=claimed.consumer,
+                event_id=claimed.event_id,
+                fence=claimed.fence,
+                transaction_id=transaction_id,
+                reason=type(fault).__name__,
             )
         )
-        if dead:
-            await self._executor.execute(ReviewDeadDelivery(transaction_id=transaction_id, event_id=claimed.event_id))
 
 
 class MpesaRequestDriver:

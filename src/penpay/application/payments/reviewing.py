@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penpay.application.payments.rows import REVIEWS, TRANSACTIONS, Review, ReviewReason
-from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.application.shared.outbox import claimed_delivery
+from penpay.application.shared.unit_of_work import DELIVERIES, Find, Footprint, Work
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.events import Fact
@@ -43,23 +44,30 @@ def open_review(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewDeadDelivery:
-    """Tell people that an event of this transaction could not be handled."""
+class GiveUpDelivery:
+    """An event of this transaction cannot be handled: its delivery is dead, and people are told."""
 
-    transaction_id: TransactionId
+    consumer: str
     event_id: EventId
+    fence: int
+    transaction_id: TransactionId
+    reason: str
+    """The kind of fault."""
 
 
-class ReviewDeadDeliveryHandler:
-    async def footprint(self, commands: Sequence[ReviewDeadDelivery], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
-        return Footprint().add(TRANSACTIONS, *(command.transaction_id for command in commands))
+class GiveUpDeliveryHandler:
+    async def footprint(self, commands: Sequence[GiveUpDelivery], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+        footprint = Footprint().add(TRANSACTIONS, *(command.transaction_id for command in commands))
+        return footprint.add(DELIVERIES, *((command.consumer, command.event_id) for command in commands))
 
-    def handle(self, command: ReviewDeadDelivery, work: Work) -> None:
-        """Open the review; about the whole charge once the payer's money is booked."""
+    def handle(self, command: GiveUpDelivery, work: Work) -> None:
+        """Bury it, and open the review: about the whole charge once the payer's money is booked. Raises LostLicence."""
+        owed = claimed_delivery(work, command.consumer, command.event_id, command.fence)
+        work.put(DELIVERIES, (owed.consumer, owed.event_id), replace(owed, dead=True, lease_until=None))
         transaction = work.get(TRANSACTIONS, command.transaction_id)
         if transaction is None:
             raise NotFound
         booked = transaction.status is TransactionStatus.VERIFYING_MPESA_PAYMENT
         amount = transaction.quote.kes_charged if booked else Money.zero(Currency.KES)
         open_review(work, transaction, ReviewReason.DELIVERY_DEAD, amount, event_id=str(command.event_id))
-        work.audit("worker:deposit", "delivery.reviewed", "transaction", transaction.id)
+        work.audit(f"worker:{command.consumer}", "delivery.dead", "transaction", transaction.id, reason=command.reason)

@@ -64,27 +64,28 @@ class ClaimDeliveryHandler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutBackDelivery:
-    """Consuming failed: try again later, or give it up."""
+    """Consuming failed: try again later."""
 
     consumer: str
     event_id: EventId
     fence: int
-    reason: str
 
 
 class PutBackDeliveryHandler:
     async def footprint(self, commands: Sequence[PutBackDelivery], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
         return Footprint().add(DELIVERIES, *((command.consumer, command.event_id) for command in commands))
 
-    def handle(self, command: PutBackDelivery, work: Work) -> bool:
-        """Whether it is dead now. Raises LostLicence under an older fence."""
+    def handle(self, command: PutBackDelivery, work: Work) -> None:
+        """Each time it waits twice as long. Raises LostLicence under an older fence."""
         key = (command.consumer, command.event_id)
-        owed = work.get(DELIVERIES, key)
-        if owed is None or owed.fence != command.fence:
-            raise LostLicence
-        dead = owed.attempts >= MAX_ATTEMPTS
+        owed = claimed_delivery(work, command.consumer, command.event_id, command.fence)
         pause = timedelta(seconds=1 << min(owed.attempts, 8))
-        work.put(DELIVERIES, key, replace(owed, dead=dead, lease_until=None, due_at=work.now + pause))
-        if dead:
-            work.audit(f"worker:{command.consumer}", "delivery.dead", "event", command.event_id, reason=command.reason)
-        return dead
+        work.put(DELIVERIES, key, replace(owed, lease_until=None, due_at=work.now + pause))
+
+
+def claimed_delivery(work: Work, consumer: str, event_id: EventId, fence: int) -> Delivery:
+    """The delivery held under this fence; raises LostLicence when another claim has come after it, or it is settled."""
+    owed = work.get(DELIVERIES, (consumer, event_id))
+    if owed is None or owed.fence != fence:
+        raise LostLicence
+    return owed
