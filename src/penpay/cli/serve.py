@@ -18,6 +18,7 @@ from penpay.cli.session import fail, run
 from penpay.config import load_settings
 from penpay.demo.world import LOGIN_ID, PHONE, PIN, seed_sandbox
 from penpay.domain.mobile_money.errors import SubscriberExists
+from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.serving import PortTaken, serving
@@ -27,6 +28,7 @@ from penpay.sandbox.deriv.limits import RateLimits
 
 def serve() -> None:
     """Serve the API and run the workers until interrupted; settings come from the environment (.env.example)."""
+    tune_garbage_collection()
     log_as_json()
     uvloop.install()
     _run_until_interrupted(_serve())
