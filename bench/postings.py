@@ -71,7 +71,7 @@ class PostHandler:
 
     async def footprint(self, commands: Sequence[Post], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
         codes = [code for command in commands for code in (command.debit, command.credit)]
-        return ledger.touching(Footprint(), codes)
+        return Footprint().add(ledger.ACCOUNTS, *codes)
 
     def handle(self, command: Post, work: Work) -> dict[str, str]:
         transaction_id = TransactionId(work.ids.new())

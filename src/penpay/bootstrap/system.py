@@ -57,7 +57,6 @@ from penpay.infrastructure.sql.identity import (
 )
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
 from penpay.infrastructure.sql.payments import (
-    OwnersOfTransactions,
     ReviewRepository,
     TransactionRepository,
     WebhookRepository,
@@ -151,7 +150,6 @@ class System:
                 LastApprovedRateFinder(),
                 SubjectsOfRequests(),
                 SubjectsOfTransfers(),
-                OwnersOfTransactions(),
                 RequestsByReceipt(),
             ),
             appenders=(EntryAppender(),),

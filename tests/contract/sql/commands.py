@@ -12,7 +12,7 @@ from uuid import UUID
 from penpay.application.shared.executor import Handler, Lane, Refused
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
-from penpay.application.wallet.ledger import ACCOUNTS, balance_cents
+from penpay.application.wallet.ledger import ACCOUNTS
 from penpay.domain.shared.errors import Forbidden, Overdrawn
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import wallet_code
@@ -45,7 +45,7 @@ class Issuing:
     def handle(self, command: Issue, work: Work) -> dict[str, object]:
         amount = Money(command.cents, Currency.KES)
         new = postings.float_issued(work, holder=command.holder, amount=amount, reference=command.reference)
-        return {"new": new, "balance": balance_cents(work, command.holder)}
+        return {"new": new, "balance": postings.balance(work, command.holder, Currency.KES).cents}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _move(command: Move, work: Work) -> dict[str, object]:
         reference=command.reference,
     )
     work.audit("test", "money_moved", "journal", work.batch_id)
-    return {"reference": command.reference, "left": balance_cents(work, command.payer)}
+    return {"reference": command.reference, "left": postings.balance(work, command.payer, Currency.KES).cents}
 
 
 class Moving:
@@ -184,7 +184,7 @@ class Peeking:
         return Footprint().add(ACCOUNTS, *(command.code for command in commands))
 
     def handle(self, command: Peek, work: Work) -> int:
-        return balance_cents(work, command.code)
+        return postings.balance(work, command.code, Currency.KES).cents
 
 
 def handlers() -> Mapping[type, tuple[Handler[Any, Any], Lane]]:

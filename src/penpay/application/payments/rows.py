@@ -151,5 +151,4 @@ class Subject:
 SUBJECTS_OF_REQUESTS: Final[Index[MpesaRequestId, Subject]] = Index("subjects_of_requests")
 SUBJECTS_OF_TRANSFERS: Final[Index[DerivTransferId, tuple[Subject, str]]] = Index("subjects_of_transfers")
 """The subject, and the transfer's reference."""
-OWNERS_OF_TRANSACTIONS: Final[Index[TransactionId, UserId]] = Index("owners_of_transactions")
 REQUESTS_BY_RECEIPT: Final[Index[str, MpesaRequestId]] = Index("requests_by_receipt")

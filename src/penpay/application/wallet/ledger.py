@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from penpay.application.shared.unit_of_work import Appended, Footprint, Kind, Work
+from penpay.application.shared.unit_of_work import Appended, Kind, Work
 from penpay.domain.shared.errors import DuplicateJournal, JournalNotFound
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import JournalId, LedgerAccountId, TransactionId
@@ -18,17 +18,6 @@ ACCOUNTS: Kind[str, LedgerAccount] = Kind("ledger_accounts")
 JOURNALS: Kind[tuple[str, str], PostedJournal] = Kind("ledger_journals")
 """Posted journals by (kind, reference), with their lines; they can be added, never changed."""
 ENTRIES: Appended[LedgerEntry] = Appended("ledger_entries")
-
-
-def touching(footprint: Footprint, codes: Iterable[str], posted: Iterable[tuple[str, str]] = ()) -> Footprint:
-    """Add the accounts that will be posted to, and the journals that will be looked at."""
-    return footprint.add(ACCOUNTS, *codes).add(JOURNALS, *posted)
-
-
-def balance_cents(work: Work, code: str) -> int:
-    """The account's balance as the batch has it now, 0 for one not opened yet."""
-    account = work.get(ACCOUNTS, code)
-    return account.balance_cents if account else 0
 
 
 def post(

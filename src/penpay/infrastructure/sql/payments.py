@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.payments.rows import (
-    OWNERS_OF_TRANSACTIONS,
     REVIEWS,
     TRANSACTIONS,
     WEBHOOKS,
@@ -23,7 +22,6 @@ from penpay.domain.payments.transaction import Transaction, TransactionStatus, T
 from penpay.domain.shared.ids import (
     ReviewId,
     TransactionId,
-    UserId,
     WebhookId,
 )
 from penpay.domain.shared.locked_rate import DepositQuote, LockedRate
@@ -208,15 +206,3 @@ def review(row: Any) -> Review:
         facts=parsed(row.facts),
         opened_at=row.opened_at,
     )
-
-
-class OwnersOfTransactions:
-    """The user of each transaction."""
-
-    index = OWNERS_OF_TRANSACTIONS
-
-    async def find(
-        self, connection: AsyncConnection, keys: Collection[TransactionId]
-    ) -> Mapping[TransactionId, UserId]:
-        statement = select(transactions.c.id, transactions.c.user_id).where(transactions.c.id.in_(keys))
-        return {row.id: row.user_id for row in await fetch(connection, statement)}
