@@ -24,7 +24,7 @@ def transaction_view(transaction: Transaction) -> dict[str, object]:
         "deriv_login_id": transaction.deriv_login_id,
         "usd_cents": quote.usd.cents,
         "kes_cents": quote.kes_charged.cents,
-        "rate": f"{rate.deposit_rate:f}",
+        "rate": f"{rate.deposit_rate.normalize():f}",
         "rate_expires_at": moment(rate.expires_at),
         "receipt": transaction.receipt,
         "failure_code": transaction.failure_code,
