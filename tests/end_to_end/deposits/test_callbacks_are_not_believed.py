@@ -105,10 +105,11 @@ async def test_a_forged_amount_before_the_true_callback_does_not_book_the_paymen
     """Both tell of one payment: it is in suspense once, with the amount told last, and people decide."""
     deposit, token, checkout = await prompted_deposit(stage)
     await stage.call_back(token, success_body(checkout, cents=50_000))
+    await stage.until(lambda: stage.is_push(deposit, "ACCEPTED", code="4999"))  # asked, and not paid yet
     await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+    await stage.webhooks_settled(2)
 
     assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=ONE_SECOND)
-    await stage.webhooks_settled(2)
     assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES")] == await stage.reviews()
     assert IN_SUSPENSE == await stage.books()
     assert 0 == await stage.transfers_made()
