@@ -193,9 +193,10 @@ def test_two_who_create_one_user_at_once(terminal: Terminal) -> None:
             for system in systems:
                 await system.stop()
 
-    outcomes = sorted(type(outcome).__name__ for outcome in asyncio.run(both()))
+    names = {type(outcome).__name__ for outcome in asyncio.run(both())}
 
-    assert ["User", "UserExists"] == outcomes
+    # Which of her things is found taken first depends on how far the other one has come.
+    assert names in ({"User", "UserExists"}, {"User", "DerivAccountTaken"})
 
 
 def _wanjiku(number: int) -> object:
