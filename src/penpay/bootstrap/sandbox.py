@@ -44,7 +44,9 @@ class Sandbox:
         switches: DarajaSwitches,
         deriv_url: str,
         deriv_limits: RateLimits,
+        pin_log2_cost: int = 14,
     ) -> None:
+        """`pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap."""
         self._settings = settings
         self._tasks = Tasks()
         self.clock = ports.clock
@@ -79,7 +81,9 @@ class Sandbox:
         self.operator = Operator(
             executor=self._executor,
             books=SqlOperatorBooks(read, subscribers=subscribers, pushes=pushes, clock=ports.clock),
-            pins=PinHasher(pepper=settings.derived_key(KeyPurpose.DIGEST), random=ports.random),
+            pins=PinHasher(
+                pepper=settings.derived_key(KeyPurpose.DIGEST), random=ports.random, log2_cost=pin_log2_cost
+            ),
         )
         self._callbacks = ports.http()
         self.daraja = DarajaSandbox(

@@ -297,7 +297,10 @@ class RecordPaymentAnswerHandler:
             open_review(work, transaction, ReviewReason.PAYMENT_UNRESOLVED, booked_amount(request), code=answer.code)
             work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=None, code=answer.code))
             return
-        due_at = now + backoff(QUERY_BACKOFF_SECONDS, request.attempts, answer.retry_after_ms)
+        if request.checkout_request_id is None:  # nothing to ask by: a callback or other evidence may still come
+            due_at = request.created_at + PAYMENT_UNRESOLVED_AFTER
+        else:
+            due_at = now + backoff(QUERY_BACKOFF_SECONDS, request.attempts, answer.retry_after_ms)
         work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=due_at, code=answer.code))
 
 

@@ -1,0 +1,115 @@
+"""What stands in the databases, read by plain SQL past the product, for the invariants to look at."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+_MONEY: Final = (
+    "SELECT code, balance_cents, version FROM ledger_accounts ORDER BY code",
+    "SELECT id, status, receipt, failure_code FROM transactions ORDER BY id",
+    "SELECT id, state, receipt, disputed_cents, due_at IS NULL FROM mpesa_requests ORDER BY id",
+    "SELECT id, state, provider_id, due_at IS NULL FROM deriv_transfers ORDER BY id",
+    "SELECT transaction_id, reason, amount_cents, currency FROM reviews ORDER BY transaction_id, reason, amount_cents",
+    "SELECT consumer, event_id FROM deliveries ORDER BY event_id",
+)
+"""All that a repeated message must leave as it is."""
+
+Row = sqlite3.Row
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One transaction with everything that hangs on it."""
+
+    transaction: Row
+    requests: Sequence[Row]
+    transfers: Sequence[Row]
+    reviews: Sequence[Row]
+
+    @property
+    def id(self) -> str:
+        return identifier(self.transaction["id"])
+
+    @property
+    def status(self) -> str:
+        return str(self.transaction["status"])
+
+    @property
+    def reasons(self) -> set[str]:
+        """Why people must look at it."""
+        return {str(review["reason"]) for review in self.reviews}
+
+
+class Books:
+    """The three books of one seed: ours, the operator's and Deriv's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def ours(self, query: str, *parameters: Any) -> list[Row]:
+        """Rows of the product's database."""
+        return self._rows("penpay.db", query, parameters)
+
+    def operators(self, query: str, *parameters: Any) -> list[Row]:
+        """Rows of the sandbox operator's database."""
+        return self._rows("operator.db", query, parameters)
+
+    def derivs(self, query: str, *parameters: Any) -> list[Row]:
+        """Rows of the Deriv simulator's database."""
+        return self._rows("deriv.db", query, parameters)
+
+    def payments(self) -> Iterator[Payment]:
+        """Every transaction with its evidence and reviews."""
+        requests = self.ours("SELECT * FROM mpesa_requests")
+        transfers = self.ours("SELECT * FROM deriv_transfers")
+        reviews = self.ours("SELECT * FROM reviews")
+        for transaction in self.ours("SELECT * FROM transactions ORDER BY id"):
+            own = transaction["id"]
+            yield Payment(
+                transaction,
+                [row for row in requests if row["subject_id"] == own],
+                [row for row in transfers if row["subject_id"] == own],
+                [row for row in reviews if row["transaction_id"] == own],
+            )
+
+    def balance(self, code: str) -> int:
+        """Cents on an account of ours, positive on its normal side; 0 for one that was never opened."""
+        return sum(row["balance_cents"] for row in self.ours("SELECT * FROM ledger_accounts WHERE code = ?", code))
+
+    def collected(self, request: Row) -> int:
+        """Cents that the journals about one push put on the collection account, reversals counted."""
+        rows = self.ours(
+            """SELECT e.side, e.amount_cents FROM ledger_entries e
+               JOIN ledger_accounts a ON a.id = e.account_id
+               JOIN ledger_journals j ON j.id = e.journal_id
+               LEFT JOIN ledger_journals r ON r.id = j.reverses_id
+               WHERE a.code = 'mpesa:collection' AND coalesce(r.reference, j.reference) = ?""",
+            identifier(request["id"]),
+        )
+        return sum(row["amount_cents"] if row["side"] == "DEBIT" else -row["amount_cents"] for row in rows)
+
+    def money(self) -> list[tuple[Any, ...]]:
+        """Everything a repeated message must leave as it is."""
+        return [tuple(row) for query in _MONEY for row in self.ours(query)]
+
+    def _rows(self, name: str, query: str, parameters: Sequence[Any]) -> list[Row]:
+        with _opened(self._folder / name) as connection:
+            return connection.execute(query, parameters).fetchall()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def identifier(stored: str | bytes) -> str:
+    """An id as text, however the table holds it."""
+    return stored if isinstance(stored, str) else str(UUID(bytes=stored))

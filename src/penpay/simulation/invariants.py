@@ -1,0 +1,281 @@
+"""What must hold at the end of every seed, whatever went wrong in it. Numbers as in docs/simulation.md.
+
+An open review excuses exactly what it is about and never switches a check off: money that is in doubt must be in doubt
+by that much, under that reason, and the fault history must hold something that can bring that reason about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from penpay.simulation.books import Books, Payment, Row, identifier
+from penpay.simulation.profile import Hazard
+from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, SHORT_CODE, WALLET_CENTS
+
+if TYPE_CHECKING:
+    from penpay.simulation.world import World
+
+_ENDED: Final = frozenset({"COMPLETED", "FAILED", "REVERSED", "IN_REVIEW"})
+_UNBOOKED: Final = frozenset({"PAYMENT_UNRESOLVED", "IDENTITY_MISMATCH"})
+"""Reasons that say: the payer may have paid, and our books do not hold it."""
+_IN_DOUBT: Final = frozenset({"DERIV_UNRESOLVED", "DERIV_DUPLICATE"})
+"""Reasons that say: Deriv may have paid out, and our books hold it in flight."""
+
+H = Hazard
+_INTERRUPTED: Final = frozenset(
+    {H.CRASH, H.PAUSE, H.COMMIT_LOST, H.DATABASE_BUSY, H.REPLY_LOST, H.REQUEST_LOST, H.SLOW_NETWORK, H.CLOCK_JUMP}
+)
+"""What can cut a call off, or make a lease lapse, at our side."""
+_JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
+    "AMOUNT_OR_PHONE_MISMATCH": {H.CALLBACK_ALTERED, H.FORGER},
+    "IDENTITY_MISMATCH": {H.FORGER},
+    "PAYMENT_REFUTED": {H.FORGER},
+    "CONTRADICTION": {H.FORGER, H.CALLBACK_ALTERED},
+    "PAYMENT_UNRESOLVED": {H.PUSH_SPOILT, H.PUSH_REFUSED, H.SLOW_REPLY, H.CALLBACK_FIRST, H.FORGER, *_INTERRUPTED},
+    "DERIV_REFUSED": {H.DERIV_REFUSES},
+    "DERIV_UNRESOLVED": {
+        *(H.DERIV_DROP_BEFORE, H.DERIV_WRONG_ANSWER, H.DERIV_LATE_ANSWER, H.DERIV_REFUSES, H.DERIV_DOWN),
+        *(H.DERIV_STATEMENT_LAG, H.DERIV_DROP_AFTER, H.DERIV_RATE_LIMITED),
+        *_INTERRUPTED,
+    },
+    "DERIV_DUPLICATE": (),
+    "CONFIRMED_LATE": {H.FORGER, H.CALLBACK_ALTERED, *_INTERRUPTED, H.DARAJA_DOWN},
+    "DELIVERY_DEAD": (),
+}
+"""By reason: the faults one of which must have been possible; a review without cause is work for nobody's good."""
+_DATABASE_TROUBLE: Final = ("Overloaded", "CommitUnresolved", "Transient", "OperationalError", "CommitUnknown")
+
+
+async def check(world: World, errors: Sequence[str]) -> list[str]:
+    """Every invariant that does not hold, the weightiest first."""
+    books = Books(world.folder)
+    broken = [
+        finding
+        for invariant in (
+            _double_entry,
+            _shillings,
+            _dollars,
+            _once,
+            _nothing_for_nothing,
+            _decided,
+            _delivered,
+            _audited,
+            _rates,
+            _promises,
+        )
+        for finding in invariant(world, books)
+    ]
+    for found in await world.lives[0].system.ledger_books.verify():
+        broken.append(f"I1: ledger verify: {found.check} {found.subject} {found.difference_cents}")
+    broken.extend(await _repetition(world, books))
+    broken.extend(_unforeseen(world, errors))
+    return broken
+
+
+def _double_entry(_: World, books: Books) -> Iterator[str]:
+    """I1: every journal balances in every currency, counted without the product's own verifier."""
+    query = """SELECT j.kind, a.currency, sum(CASE e.side WHEN 'DEBIT' THEN e.amount_cents ELSE -e.amount_cents END) d
+               FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
+               JOIN ledger_journals j ON j.id = e.journal_id GROUP BY j.id, a.currency HAVING d <> 0"""
+    for row in books.ours(query):
+        yield f"I1: a journal {row['kind']} is out of balance by {row['d']} {row['currency']}"
+
+
+def _shillings(world: World, books: Books) -> Iterator[str]:
+    """I2 for KES: what was paid by the wire is what the books hold, push by push, and at the operator."""
+    paid = world.oracle.paid_cents
+    booked_in_all = 0
+    for payment in books.payments():
+        for request in payment.requests:
+            booked = books.collected(request)
+            booked_in_all += booked
+            missing = paid[request["account_reference"]] - booked
+            excused = missing == request["amount_cents"] and payment.reasons & _UNBOOKED
+            if missing and not excused:
+                yield f"I2: {missing} KES cents of {request['account_reference']} are not in the books ({_about(payment)})"
+    if books.balance("mpesa:collection") != booked_in_all:
+        yield f"I2: mpesa:collection holds {books.balance('mpesa:collection')}, its pushes {booked_in_all}"
+    held = {row["code"]: row["balance_cents"] for row in books.operators("SELECT * FROM ledger_accounts")}
+    merchant = next((cents for code, cents in held.items() if code.endswith(SHORT_CODE)), 0)
+    if merchant != sum(paid.values()):
+        yield f"I2: the operator holds {merchant} for us, and {sum(paid.values())} was paid on the handsets"
+    wallets = sum(cents for code, cents in held.items() if code.startswith("subscriber:"))
+    left = WALLET_CENTS * len(world.template.people) - sum(world.oracle.spent_cents.values())
+    if wallets != left:
+        yield f"I2: the operator's subscribers hold {wallets}, and {left} is left on the handsets"
+
+
+def _dollars(world: World, books: Books) -> Iterator[str]:
+    """I2 for USD: the agent account at Deriv, less exactly what open doubts are about, is the one in our books."""
+    in_doubt = 0
+    for payment in books.payments():
+        for transfer in payment.transfers:
+            sent = sum(-row["amount_cents"] for row in _sent(books, transfer["reference"]))
+            expected = transfer["amount_cents"] if transfer["state"] == "CONFIRMED" else 0
+            if transfer["state"] == "UNKNOWN" and payment.reasons & _IN_DOUBT and sent in {0, transfer["amount_cents"]}:
+                in_doubt += sent
+            elif sent != expected:
+                yield f"I2: {transfer['reference']} is {transfer['state']} and Deriv paid {sent} ({_about(payment)})"
+    held = sum(row["balance_cents"] for row in books.derivs(_AGENT, AGENT_LOGIN_ID))
+    if books.balance("deriv:agent") - in_doubt != held:
+        yield f"I2: deriv:agent is {books.balance('deriv:agent')}, in doubt {in_doubt}, and Deriv holds {held}"
+    if books.balance("suspense:USD") != world.oracle.credited_cents:
+        yield f"I2: suspense:USD is {books.balance('suspense:USD')}, strangers paid {world.oracle.credited_cents}"
+    if books.balance("equity:owner:USD") != AGENT_CENTS:
+        yield "I2: the owner's money has changed"
+
+
+_AGENT: Final = "SELECT balance_cents FROM deriv_sim_accounts WHERE login_id = ?"
+
+
+def _sent(books: Books, reference: str) -> list[Row]:
+    """What Deriv paid out of our account under one reference."""
+    query = "SELECT * FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0 AND remark LIKE '%' || ?"
+    return books.derivs(query, AGENT_LOGIN_ID, reference)
+
+
+def _once(_: World, books: Books) -> Iterator[str]:
+    """I3: at most one prompt for a deposit, at most one payment at Deriv."""
+    prompts: dict[str, int] = {}
+    for row in books.operators("SELECT account_reference, count(*) n FROM stk_pushes GROUP BY account_reference"):
+        prompts[row["account_reference"]] = row["n"]
+    for payment in books.payments():
+        shown = sum(prompts.get(request["account_reference"], 0) for request in payment.requests)
+        if shown > 1:
+            yield f"I3: {shown} prompts for one deposit ({_about(payment)})"
+        payouts = sum(len(_sent(books, transfer["reference"])) for transfer in payment.transfers)
+        if payouts > 1:
+            yield f"I3: {payouts} payments at Deriv for one deposit ({_about(payment)})"
+
+
+def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
+    """I4, I6: Deriv pays only for what was paid on a handset; what was refused for good never shows up."""
+    for payment in books.payments():
+        paid = sum(world.oracle.paid_cents[request["account_reference"]] for request in payment.requests)
+        payouts = sum(len(_sent(books, transfer["reference"])) for transfer in payment.transfers)
+        if payouts and not paid:
+            yield f"I4: Deriv was paid and the handset was not ({_about(payment)})"
+        if payment.status == "FAILED" and paid and not payment.reviews:
+            yield f"I6: told as failed, and {paid} KES cents were paid ({_about(payment)})"
+        if payment.status == "FAILED" and payouts:
+            yield f"I6: told as failed, and Deriv was paid ({_about(payment)})"
+    known = {transfer["reference"] for payment in books.payments() for transfer in payment.transfers}
+    for row in books.derivs("SELECT remark FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0", AGENT_LOGIN_ID):
+        if row["remark"].rsplit(" ", 1)[-1] not in known:
+            yield f"I4: Deriv paid under a reference that is not ours: {row['remark'][-24:]}"
+
+
+def _decided(world: World, books: Books) -> Iterator[str]:
+    """I7: everything is over or with people, and people are asked only where something gave cause."""
+    for payment in books.payments():
+        if payment.status not in _ENDED:
+            yield f"I7: not decided ({_about(payment)})"
+        if payment.status == "IN_REVIEW" and not payment.reviews:
+            yield f"I7: in review without a review ({_about(payment)})"
+        keys = [(review["reason"], review["amount_cents"]) for review in payment.reviews]
+        if len(keys) != len({reason for reason, _ in keys}):
+            yield f"I7: one question twice: {sorted(keys)} ({_about(payment)})"
+        for reason in payment.reasons:
+            if not any(world.profile.level(hazard) for hazard in _JUSTIFIED[reason]):
+                yield f"I7: {reason} without a cause ({_about(payment)})"
+        for evidence in (*payment.requests, *payment.transfers):
+            if evidence["state"] not in {"CONFIRMED", "FAILED"} and not payment.reviews:
+                yield f"I7: evidence is {evidence['state']} and nobody looks ({_about(payment)})"
+
+
+def _delivered(_: World, books: Books) -> Iterator[str]:
+    """I8: nothing is owed to anybody, and nobody holds a lease on what is over."""
+    for row in books.ours("SELECT consumer, dead FROM deliveries"):
+        yield f"I8: an event is {'dead' if row['dead'] else 'owed'} to {row['consumer']}"
+    for table in ("mpesa_requests", "deriv_transfers"):
+        for row in books.ours(f"SELECT state FROM {table} WHERE lease_until IS NOT NULL"):  # noqa: S608  (own names)
+            yield f"I8: a lease is held on a row of {table} in {row['state']}"
+
+
+def _audited(_: World, books: Books) -> Iterator[str]:
+    """I10: every batch that changed something says who did it."""
+    query = """SELECT e.name FROM domain_events e LEFT JOIN audit_logs a ON a.batch_id = e.batch_id
+               WHERE a.batch_id IS NULL"""
+    for row in books.ours(query):
+        yield f"I10: {row['name']} happened and no audit row says who did it"
+    for row in books.ours(
+        """SELECT id, version, (SELECT count(*) FROM domain_events e WHERE e.aggregate_id = t.id) events,
+                  (SELECT max(sequence) FROM domain_events e WHERE e.aggregate_id = t.id) last FROM transactions t"""
+    ):
+        if not row["version"] == row["events"] == row["last"]:
+            yield f"I10: {identifier(row['id'])} is version {row['version']} after {row['events']} events"
+
+
+def _rates(world: World, books: Books) -> Iterator[str]:
+    """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
+    for payment in books.payments():
+        t = payment.transaction
+        mid = _half_even(Fraction(t["usd_cents"] * t["rate_mid_e8"], 10**8))
+        if t["kes_at_mid_cents"] != mid:
+            yield f"I11: the mid is {t['kes_at_mid_cents']}, not {mid} ({_about(payment)})"
+        if t["kes_charged_cents"] % 100 or not 0 <= t["kes_charged_cents"] - t["kes_priced_cents"] < 100:
+            yield f"I11: {t['kes_priced_cents']} was not rounded up to shillings ({_about(payment)})"
+        for request in payment.requests:
+            for asked in world.oracle.asked_cents[request["account_reference"]]:
+                if asked != t["kes_charged_cents"]:
+                    yield f"I11: {asked} asked on the phone, {t['kes_charged_cents']} quoted ({_about(payment)})"
+        converted = books.ours(_CONVERTED, payment.id)
+        if converted and {(row["code"].split(":")[0], row["side"], row["amount_cents"]) for row in converted} != _lines(t):
+            yield f"I11: converted at another rate than the one locked ({_about(payment)})"
+
+
+_CONVERTED: Final = """SELECT a.code, e.side, e.amount_cents FROM ledger_entries e
+    JOIN ledger_accounts a ON a.id = e.account_id JOIN ledger_journals j ON j.id = e.journal_id
+    WHERE j.kind = 'deposit_converted' AND j.reference = ?"""
+
+
+def _lines(t: Row) -> set[tuple[str, str, int]]:
+    """The journal of a conversion as DESIGN draws it; zero lines are left out."""
+    lines = {
+        ("wallet", "DEBIT", t["kes_charged_cents"]),
+        ("fx", "CREDIT", t["kes_at_mid_cents"]),
+        ("revenue", "CREDIT", t["kes_priced_cents"] - t["kes_at_mid_cents"]),
+        ("revenue", "CREDIT", t["kes_charged_cents"] - t["kes_priced_cents"]),
+        ("fx", "DEBIT", t["usd_cents"]),
+        ("wallet", "CREDIT", t["usd_cents"]),
+    }
+    return {line for line in lines if line[2]}
+
+
+def _half_even(exact: Fraction) -> int:
+    return round(exact)
+
+
+def _promises(world: World, _: Books) -> Iterator[str]:
+    """I12, I14: what users were told is kept; nobody calls out with a transaction open."""
+    yield from world.users.promises.broken
+    yield from world.network.broken_rules
+
+
+async def _repetition(world: World, books: Books) -> list[str]:
+    """I9: every callback of the run, delivered once more, changes nothing."""
+    before = books.money()
+    await world.repeat_callbacks()
+    after = books.money()
+    if before == after:
+        return []
+    changed = [new for new in after if new not in before] + [old for old in before if old not in after]
+    return [f"I9: callbacks told again have changed something: {changed[:2]}"]
+
+
+def _unforeseen(world: World, errors: Sequence[str]) -> Iterator[str]:
+    """I15: no error that nobody foresaw, no task that ended in one unseen."""
+    troubled = any(world.profile.level(hazard) for hazard in (H.DATABASE_BUSY, H.COMMIT_LOST))
+    for error in errors:
+        if not (troubled and error.startswith(_DATABASE_TROUBLE)):
+            yield f"I15: {error}"
+    for task in world.loop.tasks:
+        if task.done() and not task.cancelled() and task._log_traceback:  # type: ignore[attr-defined]  # noqa: SLF001  (whether anybody has looked)
+            yield f"I15: task {task.get_name()} ended in {task.exception()!r}"
+
+
+def _about(payment: Payment) -> str:
+    evidence = [row["state"] for row in (*payment.requests, *payment.transfers)]
+    return f"{payment.status} {'/'.join(evidence)} {','.join(sorted(payment.reasons))}".strip()

@@ -1,0 +1,177 @@
+"""What works against the system: crashes, pauses, wrong clocks, lost commits, providers that are away.
+
+A process has two crash points at every commit and at every call to the outside, one on either side. In a random seed
+chance decides at each of them; in the exhaustive run a plan names the ones to strike by number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Coroutine
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from penpay.simulation.database import CommitFate
+from penpay.simulation.loop import Process, SimLoop, current_process
+from penpay.simulation.ports import SimClock
+from penpay.simulation.profile import Hazard, Level, Profile
+
+_CRASH_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 6, Level.EXTREME: 30}
+_LOST_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 30, Level.EXTREME: 150}
+_BUSY_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 15, Level.EXTREME: 120}
+_OUTAGE_SECONDS: Final = {Level.MILD: 60, Level.EXTREME: 25 * 60}
+_LOST: Final = (CommitFate.ANSWER_LOST, CommitFate.NEVER_ARRIVED, CommitFate.LATE, CommitFate.LATE_NEVER)
+
+
+class Notes(Protocol):
+    """Where a run is written down."""
+
+    def trace(self, line: str) -> None:
+        """Write one line of what happened."""
+        ...
+
+    def reach(self, place: str) -> None:
+        """Count a place, state or fault as reached."""
+        ...
+
+
+class Nemesis:
+    """Decides, from the seed or from a plan, what goes wrong; quiet once `rest` was called."""
+
+    def __init__(
+        self,
+        *,
+        loop: SimLoop,
+        chance: random.Random,
+        profile: Profile,
+        notes: Notes,
+        crash: Callable[[Process], None],
+        planned: Collection[int] = (),
+    ) -> None:
+        """`crash` ends a process and sees to its restart; `planned` are the crash points to strike, by number."""
+        self._loop = loop
+        self._chance = chance
+        self._profile = profile
+        self._notes = notes
+        self._crash = crash
+        self._planned = frozenset(planned)
+        self.points: list[str] = []
+        """The crash points passed so far, in order."""
+        self.is_active = True
+
+    def rest(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.is_active = False
+
+    def strikes(self, hazard: Hazard) -> bool:
+        """Whether this happens now."""
+        permille = self._profile.permille(hazard)
+        if not self.is_active or not permille or self._chance.randrange(1000) >= permille:
+            return False
+        self._notes.reach(f"fault {hazard}")
+        return True
+
+    # -- crash points
+
+    async def point(self, place: str) -> None:
+        """A place where the process may die; then this never returns."""
+        process = current_process()
+        if process is None:
+            return
+        self.points.append(place)
+        self._notes.reach(f"point {place}")
+        number = len(self.points)
+        permille = _CRASH_PERMILLE[self._profile.level(Hazard.CRASH)]
+        struck = number in self._planned or (
+            self.is_active and permille > 0 and self._chance.randrange(1000) < permille
+        )
+        if not struck:
+            return
+        self._notes.trace(f"crash of {process} at point {number}: {place}")
+        self._notes.reach(f"crash {place}")
+        self._crash(process)
+        await self._loop.create_future()
+
+    # -- databases
+
+    async def before_commit(self, label: str) -> CommitFate:
+        await self.point(f"before commit {label}")
+        if not self.is_active:
+            return CommitFate.COMMITTED
+        draw = self._chance.randrange(1000)
+        if draw < _BUSY_PERMILLE[self._profile.level(Hazard.DATABASE_BUSY)]:
+            self._notes.reach("fault commit busy")
+            return CommitFate.BUSY
+        if self._chance.randrange(1000) < _LOST_PERMILLE[self._profile.level(Hazard.COMMIT_LOST)]:
+            fate = self._chance.choice(_LOST)
+            self._notes.reach(f"fault commit {fate}")
+            return fate
+        return CommitFate.COMMITTED
+
+    async def after_commit(self, label: str) -> None:
+        await self.point(f"after commit {label}")
+
+    def refuses_statement(self) -> bool:
+        permille = _BUSY_PERMILLE[self._profile.level(Hazard.DATABASE_BUSY)] // 4
+        if not self.is_active or not permille or self._chance.randrange(1000) >= permille:
+            return False
+        self._notes.reach("fault statement busy")
+        return True
+
+    # -- what goes on in the background
+
+    async def pause_processes(self, alive: Callable[[], list[Process]]) -> None:
+        """Stop processes for a while, long enough for their leases to lapse, until resting."""
+        await self._now_and_then(Hazard.PAUSE, lambda: self._pause_one(alive))
+
+    async def _pause_one(self, alive: Callable[[], list[Process]]) -> None:
+        candidates = alive()
+        if not candidates:
+            return
+        process = self._chance.choice(candidates)
+        seconds = self._chance.choice((5, 60, 250, 420))
+        self._notes.trace(f"pause of {process} for {seconds} s")
+        self._loop.pause(process)
+        await asyncio.sleep(seconds)
+        self._loop.resume(process)
+        self._notes.trace(f"{process} goes on")
+
+    async def move_clocks(self, clocks: Callable[[], list[SimClock]]) -> None:
+        """Set the clocks of processes wrong, to either side."""
+        await self._now_and_then(Hazard.CLOCK_JUMP, lambda: self._move_one(clocks))
+
+    async def _move_one(self, clocks: Callable[[], list[SimClock]]) -> None:
+        candidates = clocks()
+        if candidates:
+            by = timedelta(seconds=self._chance.choice((-3600, -300, -90, -5, 5, 90, 300)))
+            self._chance.choice(candidates).skew = by
+            self._notes.trace(f"a clock is wrong by {by}")
+
+    def skew(self) -> timedelta:
+        """How wrong the clock of a process is that starts now."""
+        level = self._profile.level(Hazard.CLOCK_SKEW)
+        if not self.is_active or level is Level.OFF:
+            return timedelta(0)
+        return timedelta(seconds=self._chance.randint(-90, 90) if level is Level.EXTREME else self._chance.randint(-5, 5))
+
+    async def take_away(self, hazard: Hazard, down: Callable[[], None], up: Callable[[], None]) -> None:
+        """Let a provider be away for a while now and then, until resting."""
+
+        async def once() -> None:
+            seconds = self._chance.randint(3, _OUTAGE_SECONDS[self._profile.level(hazard)])
+            self._notes.trace(f"{hazard} for {seconds} s")
+            down()
+            await asyncio.sleep(seconds)
+            up()
+
+        await self._now_and_then(hazard, once)
+
+    async def _now_and_then(self, hazard: Hazard, happen: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        level = self._profile.level(hazard)
+        while self.is_active and level is not Level.OFF:
+            await asyncio.sleep(self._chance.randint(1, 120 if level is Level.MILD else 40))
+            if not self.is_active:
+                return
+            self._notes.reach(f"fault {hazard}")
+            await happen()

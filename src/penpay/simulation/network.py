@@ -1,0 +1,304 @@
+"""The network between the processes: HTTP and WebSocket without a socket, with everything a network does to messages.
+
+A request runs in the process that serves it, so the caller's death does not stop it and the server's death breaks the
+caller's connection. What passes is told to the oracle, which keeps its own account of the money from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import httpx
+from starlette.types import ASGIApp, Message
+
+from penpay.sandbox.deriv.memory import MemorySocket
+from penpay.simulation.loop import Process, SimLoop, current_process
+from penpay.simulation.nemesis import Nemesis, Notes
+from penpay.simulation.profile import Hazard
+
+_READ_SECONDS: Final = 30
+"""How long a caller waits for an answer, as the product's own client does."""
+
+
+class Tap(Protocol):
+    """Sees what was delivered, and what was answered, whether or not the answer arrives."""
+
+    def request(self, method: str, path: str, body: bytes) -> None: ...
+
+    def answered(self, method: str, path: str, request: bytes, status: int, body: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class _Answer:
+    status: int = 500
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Host:
+    """An address and the processes that serve it; a request goes to any of them."""
+
+    servers: list[tuple[Process, ASGIApp]] = field(default_factory=list)
+    is_down: bool = False
+
+
+class Network:
+    """Carries messages between processes, with the faults the nemesis decides on."""
+
+    def __init__(
+        self,
+        *,
+        loop: SimLoop,
+        chance: random.Random,
+        nemesis: Nemesis,
+        notes: Notes,
+        tap: Tap,
+        has_open_transaction: Callable[[], bool],
+    ) -> None:
+        """`has_open_transaction`: whether the running task has a database transaction open (it must not call out)."""
+        self._loop = loop
+        self._chance = chance
+        self._nemesis = nemesis
+        self._notes = notes
+        self._tap = tap
+        self._has_open_transaction = has_open_transaction
+        self.hosts: dict[tuple[str, int], Host] = {}
+        self.broken_rules: list[str] = []
+        self._served_now: set[asyncio.Future[_Answer]] = set()
+        self.deriv_connect: Callable[[], Coroutine[Any, Any, MemorySocket]]
+        self.deriv_process: Process
+        self.deriv_is_down = False
+        self._deriv_sockets: list[MemorySocket] = []
+
+    def client(self) -> httpx.AsyncClient:
+        """What a process makes its requests with."""
+        return httpx.AsyncClient(transport=_Transport(self), trust_env=False, timeout=_READ_SECONDS)
+
+    @staticmethod
+    def idle_client() -> httpx.AsyncClient:
+        """A client for a process that has nobody to talk to."""
+        return httpx.AsyncClient(transport=httpx.MockTransport(_nobody), trust_env=False)
+
+    @staticmethod
+    def no_deriv(endpoint: str, app_id: int) -> Callable[[], Awaitable[Any]]:
+        """A Deriv nobody reaches."""
+        del endpoint, app_id
+        return _no_connection
+
+    def check_no_transaction(self, what: str) -> None:
+        """A call out while a transaction is open would hold its locks for as long as the other side likes."""
+        if self._has_open_transaction():
+            self.broken_rules.append(f"I14: {what} while a database transaction is open")
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being served now."""
+        return len(self._served_now)
+
+    # -- HTTP
+
+    async def exchange(self, request: httpx.Request) -> httpx.Response:
+        """One request and its answer, if both arrive; raises httpx's transport errors."""
+        body = await request.aread()
+        path = request.url.path
+        place = f"call {request.method} {_short(path)}"
+        self.check_no_transaction(place)
+        await self._nemesis.point(f"before {place}")
+        await self._latency()
+        host = self.hosts[(request.url.host, request.url.port or 80)]
+        alive = [server for server in host.servers if not server[0].is_dead]
+        if host.is_down or not alive:
+            raise httpx.ConnectError("connection refused", request=request)
+        if self._nemesis.strikes(Hazard.REQUEST_LOST):
+            self._notes.trace(f"lost request {request.method} {_short(path)}")
+            await asyncio.sleep(_READ_SECONDS)
+            raise httpx.ReadTimeout("no answer", request=request)
+        server = self._chance.choice(alive)
+        if path.startswith("/api/v1/callbacks") and self._nemesis.strikes(Hazard.REQUEST_DOUBLED):
+            self._notes.trace(f"doubled {_short(path)}")
+            self._loop.start(self._deliver_again(server, request, body), None, "doubled")
+        answer = await self._served(server, request, body)
+        await self._nemesis.point(f"after {place}")
+        if self._nemesis.strikes(Hazard.REPLY_LOST):
+            self._notes.trace(f"lost reply {request.method} {_short(path)}")
+            raise httpx.ReadError("connection reset", request=request)
+        await self._latency()
+        content = httpx.ByteStream(answer.body)
+        return httpx.Response(answer.status, headers=answer.headers, stream=content, request=request)
+
+    async def _deliver_again(self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes) -> None:
+        await self._latency()
+        try:
+            await self._served(server, request, body)
+        except httpx.TransportError:
+            return
+
+    async def _served(self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes) -> _Answer:
+        """Run the request in its server; raises ReadError when the server dies before it has answered."""
+        process, app = server
+        if process.is_dead:
+            raise httpx.ConnectError("connection refused", request=request)
+        path = request.url.path
+        self._notes.trace(f"-> {process} {request.method} {_short(path)} {_digest(body)}")
+        self._tap.request(request.method, path, body)
+        outcome: asyncio.Future[_Answer] = self._loop.create_future()
+
+        async def serve() -> None:
+            answer = await _run(app, request, body)
+            if not outcome.done():
+                outcome.set_result(answer)
+
+        def died() -> None:
+            if not outcome.done():
+                outcome.set_exception(httpx.ReadError("connection reset", request=request))
+
+        process.on_crash.append(died)
+        self._served_now.add(outcome)
+        outcome.add_done_callback(self._served_now.discard)
+        try:
+            task = self._loop.start(serve(), process, "http")
+            task.add_done_callback(lambda done: died() if done.cancelled() or done.exception() else None)
+            async with asyncio.timeout(_READ_SECONDS):
+                answer = await outcome
+        except TimeoutError:
+            raise httpx.ReadTimeout("no answer", request=request) from None
+        finally:
+            process.on_crash.remove(died)
+        self._notes.trace(f"<- {process} {answer.status} {_short(path)} {_digest(answer.body)}")
+        self._tap.answered(request.method, path, body, answer.status, answer.body)
+        return answer
+
+    async def _latency(self) -> None:
+        slow = self._nemesis.strikes(Hazard.SLOW_NETWORK)
+        await asyncio.sleep(self._chance.randint(1, 20_000 if slow else 40) / 1_000)
+
+    # -- WebSocket
+
+    def deriv(self, endpoint: str, app_id: int) -> Callable[[], Awaitable[Any]]:
+        """The port through which a process reaches Deriv."""
+        del endpoint, app_id
+
+        async def connect() -> _Socket:
+            await self._latency()
+            if self.deriv_is_down:
+                raise ConnectionRefusedError("Deriv is away")
+            opened = self._loop.start(self.deriv_connect(), self.deriv_process, "deriv-session")
+            socket = await opened
+            self._deriv_sockets.append(socket)
+            owner = current_process()
+            if owner is not None:
+                owner.on_crash.append(socket.drop)
+            return _Socket(self, socket)
+
+        return connect
+
+    def deriv_down(self) -> None:
+        """Deriv hangs up on everybody and answers nobody."""
+        self.deriv_is_down = True
+        for socket in self._deriv_sockets:
+            socket.drop()
+        self._deriv_sockets.clear()
+
+    def deriv_up(self) -> None:
+        self.deriv_is_down = False
+
+
+def _nobody(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody listens", request=request)
+
+
+async def _no_connection() -> Any:
+    raise ConnectionRefusedError("nobody listens")
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._network.exchange(request)
+
+
+class _Socket:
+    """A process's end of its session with Deriv."""
+
+    def __init__(self, network: Network, socket: MemorySocket) -> None:
+        self._network = network
+        self._socket = socket
+
+    async def send(self, text: str) -> None:
+        network = self._network
+        if '"paymentagent_transfer"' in text and '"dry_run"' not in text:
+            network.check_no_transaction("call paymentagent_transfer")
+            await network._nemesis.point("before call paymentagent_transfer")  # noqa: SLF001  (its other half)
+        await asyncio.sleep(network._chance.randint(1, 40) / 1_000)  # noqa: SLF001  (as above)
+        await self._socket.send(text)
+
+    async def recv(self) -> str:
+        text = await self._socket.recv()
+        await asyncio.sleep(self._network._chance.randint(1, 40) / 1_000)  # noqa: SLF001  (as above)
+        if '"msg_type": "paymentagent_transfer"' in text and '"dry_run"' not in text:
+            await self._network._nemesis.point("after call paymentagent_transfer")  # noqa: SLF001  (as above)
+        return text
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+async def _run(app: ASGIApp, request: httpx.Request, body: bytes) -> _Answer:
+    """What an ASGI server does for one request."""
+    answer = _Answer()
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": request.url.raw_path.split(b"?")[0],
+        "query_string": request.url.query,
+        "server": (request.url.host, request.url.port),
+        "client": ("127.0.0.1", 40_000),
+        "root_path": "",
+        "state": {},
+    }
+    asked = False
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            answer.body += message.get("body", b"")
+            if not message.get("more_body", False):
+                gone.set()
+
+    await app(scope, receive, send)
+    return answer
+
+
+def _short(path: str) -> str:
+    """The path without what is in it of one request alone."""
+    parts = path.split("/")
+    return "/".join(part if len(part) <= 24 else "…" for part in parts)  # noqa: PLR2004  (longer than any route word)
+
+
+def _digest(body: bytes) -> str:
+    """What tells two bodies apart in a trace."""
+    return hashlib.sha256(body).hexdigest()[:8]

@@ -1,0 +1,46 @@
+"""Time and chance as one simulated process has them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from penpay.simulation.loop import SimLoop
+
+START: Final = datetime(2026, 1, 1, 6, tzinfo=UTC)
+"""When virtual time begins."""
+
+
+class SimClock:
+    """A process's own clock: virtual time, wrong by `skew`; its timers ring up to `lateness_ms` late."""
+
+    def __init__(self, loop: SimLoop, chance: random.Random, *, lateness_ms: int = 0) -> None:
+        self._loop = loop
+        self._chance = chance
+        self.lateness_ms = lateness_ms
+        self.skew = timedelta(0)
+
+    def now(self) -> datetime:
+        return START + timedelta(microseconds=self._loop.now_us) + self.skew
+
+    def monotonic_ms(self) -> int:
+        return self._loop.now_us // 1_000
+
+    async def sleep(self, milliseconds: int) -> None:
+        late = self._chance.randrange(self.lateness_ms + 1) if milliseconds and self.lateness_ms else 0
+        await asyncio.sleep((milliseconds + late) / 1_000)
+
+
+class SimRandom:
+    """Chance from the seed."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def below(self, limit: int) -> int:
+        return self._chance.randrange(limit)
+
+    def token_bytes(self, count: int) -> bytes:
+        return self._chance.randbytes(count)

@@ -1,0 +1,108 @@
+"""What the providers do wrong in one seed, as rules for the sandbox's own fault plans."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from penpay.sandbox.daraja.app import DarajaCall
+from penpay.sandbox.deriv import faults as deriv
+from penpay.sandbox.faults import (
+    AlteredCallback,
+    CallbackFirst,
+    Fault,
+    FaultPlan,
+    FaultRule,
+    ForcedResult,
+    LateCallback,
+    LostCallback,
+    RepeatedCallback,
+    SlowReply,
+    Spoilt,
+    SpoiltReply,
+    StuckPending,
+)
+from penpay.simulation.profile import Hazard, Profile
+
+_ANY: Final = tuple(Spoilt)
+_AFTERWARDS: Final = (Spoilt.CUT, Spoilt.ERROR_500, Spoilt.HTML_200, Spoilt.HTML_503, Spoilt.EMPTY_200, Spoilt.EMPTY_500)
+"""What can come back although the call was carried out; a refusal by the gateway in front cannot."""
+_MINUTE_MS: Final = 60_000
+_FORCED: Final = (("1037", "No response from user."), ("1", "The balance is insufficient."), ("1025", "An error occurred."))
+_REFUSALS: Final = (
+    "You cannot transfer to account CR0, as their cashier is locked.",
+    "Your cashier is locked.",
+    "Your account balance is insufficient for this transaction.",
+    "This is a sentence nobody has listed.",
+)
+
+
+def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random) -> None:
+    """Put the profile's faults of Daraja into force."""
+
+    def some(kinds: tuple[Spoilt, ...]) -> list[Spoilt]:
+        return chance.sample(kinds, 2)
+
+    menu: dict[Hazard, list[Fault]] = {
+        Hazard.PUSH_REFUSED: [SpoiltReply(call=DarajaCall.PUSH, reply=one) for one in some(_ANY)],
+        Hazard.PUSH_SPOILT: [SpoiltReply(call=DarajaCall.PUSH, reply=one, done=True) for one in some(_AFTERWARDS)],
+        Hazard.QUERY_SPOILT: [SpoiltReply(call=DarajaCall.QUERY, reply=one) for one in some(_ANY)],
+        Hazard.TOKEN_SPOILT: [SpoiltReply(call=DarajaCall.TOKEN, reply=one) for one in some(_AFTERWARDS)],
+        Hazard.SLOW_REPLY: [
+            SlowReply(call=call, milliseconds=chance.randint(1_000, 2 * _MINUTE_MS))
+            for call in (DarajaCall.PUSH, DarajaCall.QUERY)
+        ],
+        Hazard.CALLBACK_FIRST: [CallbackFirst(at_most_ms=25_000)],
+        Hazard.CALLBACK_LOST: [LostCallback()],
+        Hazard.CALLBACK_REPEATED: [RepeatedCallback(times=chance.randint(2, 3))],
+        Hazard.CALLBACK_LATE: [LateCallback(milliseconds=chance.choice((5, 60, 180)) * _MINUTE_MS)],
+        Hazard.CALLBACK_ALTERED: [
+            AlteredCallback(amount_cents=chance.randint(1, 9_000) * 100),
+            AlteredCallback(msisdn="254712999999"),
+        ],
+        Hazard.STUCK_PENDING: [StuckPending()],
+        Hazard.FORCED_RESULT: [
+            ForcedResult(code=code, text=text, after_ms=chance.randint(0, 30_000)) for code, text in _FORCED
+        ],
+    }
+    for hazard, faults in menu.items():
+        for fault in faults:
+            if profile.permille(hazard):
+                share = max(1, profile.permille(hazard) // len(faults))
+                plan.add(FaultRule(fault=fault, times=None, permille=share))
+
+
+def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random) -> None:
+    """Put the profile's faults of Deriv into force."""
+    menu: dict[Hazard, list[tuple[str, deriv.CallFault | deriv.PushFault]]] = {
+        Hazard.DERIV_DROP_BEFORE: [("paymentagent_transfer", deriv.DropBeforeCommit())],
+        Hazard.DERIV_DROP_AFTER: [("paymentagent_transfer", deriv.DropAfterCommit())],
+        Hazard.DERIV_WRONG_ANSWER: [
+            ("paymentagent_transfer", deriv.WrongResponse(committed=True)),
+            ("paymentagent_transfer", deriv.WrongResponse(committed=False)),
+            ("paymentagent_transfer", deriv.OutputValidationFailed()),
+            ("statement", deriv.WrongResponse(committed=False)),
+        ],
+        Hazard.DERIV_LATE_ANSWER: [
+            ("paymentagent_transfer", deriv.AnswerAfter(chance.randint(100, 60_000))),
+            ("statement", deriv.AnswerAfter(chance.randint(100, 60_000))),
+        ],
+        Hazard.DERIV_RATE_LIMITED: [
+            ("paymentagent_transfer", deriv.RateLimited()),
+            ("statement", deriv.RateLimited()),
+        ],
+        Hazard.DERIV_TOKEN_REVOKED: [("paymentagent_transfer", deriv.TokenRevoked())],
+        Hazard.DERIV_REFUSES: [
+            ("paymentagent_transfer", deriv.Refuse(chance.choice(_REFUSALS))),
+            ("paymentagent_transfer", deriv.Refuse("Request too frequent. Please try again later.")),
+        ],
+        Hazard.DERIV_STATEMENT_LAG: [("statement", deriv.StatementLag(chance.choice((5, 60, 400)) * 1_000))],
+        Hazard.DERIV_PUSHES: [("transaction", deriv.DuplicatePush()), ("transaction", deriv.LosePush())],
+    }
+    for hazard, faults in menu.items():
+        for call, fault in faults:
+            if profile.permille(hazard):
+                share = max(1, profile.permille(hazard) // len(faults)) * 1_000
+                plan.add(deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share))
+                if call == "paymentagent_transfer":
+                    plan.add(deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True))

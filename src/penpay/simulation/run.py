@@ -1,0 +1,216 @@
+"""Running one seed: a world of its own, sealed off, lived to its end, then held against the invariants."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from penpay.bootstrap import Ports, Sandbox, System
+from penpay.config import Settings
+from penpay.presentation.http.app import create_app
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.deriv.limits import RateLimits
+from penpay.simulation.database import Connection
+from penpay.simulation.escapes import sealed
+from penpay.simulation.invariants import check
+from penpay.simulation.loop import Escape, SimLoop, Stuck
+from penpay.simulation.network import Network
+from penpay.simulation.people import Person
+from penpay.simulation.ports import SimClock, SimRandom
+from penpay.simulation.profile import Profile, draw_profile
+from penpay.simulation.template import (
+    PIN_LOG2_COST,
+    Template,
+    seed_sandbox,
+    seed_system,
+    simulated_settings,
+)
+from penpay.simulation.world import ErrorLog, Unsettled, World
+
+_PROGRAM: Final = logging.getLogger("penpay")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one seed came to. Plain values, so that it can travel between processes."""
+
+    seed: int
+    profile: Profile
+    broken: tuple[str, ...]
+    """The invariants that do not hold, the first one first; empty for a clean seed."""
+    trace_hash: str
+    lines: tuple[str, ...]
+    """The trace, where it was asked for."""
+    reached: Counter[str]
+    steps: int
+    virtual_ms: int
+    points: tuple[str, ...]
+    """The crash points passed, in order."""
+    states: tuple[str, ...]
+    """How each transaction ended."""
+
+
+class Simulator:
+    """Runs seeds one after another in one interpreter; the routes and the seeded databases are made once."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is for databases and is best kept in memory; it is emptied again by `close`."""
+        self._folder = folder
+        self._app: FastAPI = create_app()
+        self._template = _make_template(folder / "template")
+
+    def run(
+        self,
+        seed: int,
+        *,
+        profile: Profile | None = None,
+        planned: Collection[int] = (),
+        keep_trace: bool = False,
+    ) -> Outcome:
+        """Live one seed: with the profile it draws, or with this one; crashing at these points beside what it draws."""
+        profile = profile or draw_profile(random.Random(f"{seed}/profile"))  # noqa: S311  (repeatable on purpose)
+        folder = self._folder / f"seed-{seed}"
+        self._template.copy_to(folder)
+        try:
+            with _undisturbed(), _errors() as log:
+                return self._live(seed, profile, folder, planned, log, keep_trace=keep_trace)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _live(
+        self,
+        seed: int,
+        profile: Profile,
+        folder: Path,
+        planned: Collection[int],
+        log: ErrorLog,
+        *,
+        keep_trace: bool,
+    ) -> Outcome:
+        loop = SimLoop(random.Random(f"{seed}/schedule"))  # noqa: S311  (repeatable on purpose)
+        broken: list[str] = []
+        with sealed(loop, random.Random(f"{seed}/libraries")):  # noqa: S311  (as above)
+            world = World(
+                loop=loop,
+                seed=seed,
+                profile=profile,
+                template=self._template,
+                folder=folder,
+                app=self._app,
+                planned=planned,
+                keep_trace=keep_trace,
+            )
+            try:
+                loop.run_until_complete(world.live())
+                broken.extend(loop.run_until_complete(check(world, log.records)))
+            except Unsettled as unsettled:
+                broken.append(str(unsettled))
+            except Stuck as stuck:
+                broken.append(f"I7: {stuck}")
+            except Escape as escape:
+                broken.append(f"escape: {escape}")
+            except Exception as fault:
+                logging.getLogger(__name__).exception("the world ended")
+                broken.append(f"I15: {type(fault).__name__}: {fault}")
+            signature = world.trace_hash
+            outcome = Outcome(
+                seed=seed,
+                profile=profile,
+                broken=tuple(broken),
+                trace_hash=signature,
+                lines=tuple(world.lines or ()),
+                reached=world.reached,
+                steps=loop.steps,
+                virtual_ms=loop.now_us // 1_000,
+                points=tuple(world.nemesis.points),
+                states=tuple(world.final_states),
+            )
+            loop.close()
+        return outcome
+
+    def close(self) -> None:
+        """Remove what was made."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No collection in the middle of a run, where it could run what a crash has cut off; all of it afterwards."""
+    gc.collect()
+    gc.disable()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            gc.enable()
+
+
+@contextmanager
+def _errors() -> Iterator[ErrorLog]:
+    """Collects the program's error messages, and keeps them and all others off the terminal."""
+    log = ErrorLog()
+    kept, propagated = _PROGRAM.handlers[:], _PROGRAM.propagate
+    _PROGRAM.handlers[:] = [log]
+    _PROGRAM.propagate = False
+    try:
+        yield log
+    finally:
+        _PROGRAM.handlers[:] = kept
+        _PROGRAM.propagate = propagated
+
+
+def _make_template(folder: Path) -> Template:
+    """Migrate and seed the databases, under virtual time like everything else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loop = SimLoop(random.Random("template"))  # noqa: S311  (repeatable on purpose)
+    settings = simulated_settings(folder)
+    with _undisturbed(), _errors(), sealed(loop, random.Random("template")):  # noqa: S311  (as above)
+        people = loop.run_until_complete(_seeded(loop, settings))
+        loop.close()
+    template = Template(folder, people)
+    template.seal()
+    return template
+
+
+async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
+    chance = random.Random("template/chance")  # noqa: S311  (repeatable on purpose)
+
+    async def connect(path: str) -> Connection:
+        return Connection(path, chance=chance, faults=None, trace=lambda _: None)
+
+    ports = Ports(
+        clock=SimClock(loop, chance),
+        random=SimRandom(chance),
+        http=Network.idle_client,
+        deriv=Network.no_deriv,
+        database=connect,
+    )
+    sandbox = Sandbox(
+        settings,
+        ports,
+        switches=DarajaSwitches(),
+        deriv_url=settings.deriv_sandbox_database_url,
+        deriv_limits=RateLimits(),
+        pin_log2_cost=PIN_LOG2_COST,
+    )
+    await sandbox.start()
+    await seed_sandbox(sandbox, settings)
+    await sandbox.stop()
+    system = System(settings, ports)
+    await system.start_executor()
+    people = await seed_system(system, ports)
+    await system.stop()
+    return people

@@ -1,0 +1,360 @@
+"""One seed's world: processes of the real program, the sandbox, the network between them, people, and the nemesis."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from penpay.bootstrap import Ports, Sandbox, System, build
+from penpay.config import Settings
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.presentation.http.app import bind
+from penpay.sandbox.daraja.switches import DarajaSwitches, PendingStyle
+from penpay.sandbox.deriv.limits import RateLimits
+from penpay.sandbox.phone import Prompt
+from penpay.simulation.books import Books
+from penpay.simulation.database import Connection, Faults
+from penpay.simulation.loop import Process, SimLoop
+from penpay.simulation.nemesis import Nemesis
+from penpay.simulation.network import Host, Network
+from penpay.simulation.oracle import Oracle
+from penpay.simulation.people import API, Forger, Users, answer_prompts
+from penpay.simulation.ports import SimClock, SimRandom
+from penpay.simulation.profile import Hazard, Profile
+from penpay.simulation.provider_faults import break_daraja, break_deriv
+from penpay.simulation.quiet import next_due_us
+from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Template, simulated_settings
+
+_LIMITS: Final = RateLimits(
+    general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
+)
+_LATENESS_MS: Final = 4_000
+"""How late the timers of a busy machine may ring; it also keeps idle looking-around cheap to simulate."""
+_ACT_SECONDS: Final = 1_800
+"""How long people get for what they want before everything is repaired."""
+SETTLE_HOURS: Final = 80
+"""Everything must be decided, or with people, so long after the last fault."""
+_SECOND_US: Final = 1_000_000
+
+
+class Unsettled(Exception):
+    """The faults have ended, and something is still not decided."""
+
+
+@dataclass(slots=True)
+class Life:
+    """One running process of the program."""
+
+    slot: int
+    process: Process
+    clock: SimClock
+    system: System
+    is_serving: bool = False
+
+
+class World:
+    """Everything in one seed. `live` runs it to its end; then the invariants are checked on what is left."""
+
+    def __init__(
+        self,
+        *,
+        loop: SimLoop,
+        seed: int,
+        profile: Profile,
+        template: Template,
+        folder: Path,
+        app: FastAPI,
+        planned: Collection[int] = (),
+        keep_trace: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.seed = seed
+        self.profile = profile
+        self.template = template
+        self.settings: Settings = simulated_settings(folder)
+        self.folder = folder
+        self._app = app
+        self._incarnations: Counter[int] = Counter()
+        self._lives: dict[int, Life] = {}
+        self._connections: list[Connection] = []
+        self._hash = hashlib.sha256()
+        self.lines: list[str] | None = [] if keep_trace else None
+        self.reached: Counter[str] = Counter()
+        self.oracle = Oracle()
+        self.nemesis = Nemesis(
+            loop=loop, chance=self._chance("nemesis"), profile=profile, notes=self, crash=self._crash, planned=planned
+        )
+        self.network = Network(
+            loop=loop,
+            chance=self._chance("network"),
+            nemesis=self.nemesis,
+            notes=self,
+            tap=self.oracle,
+            has_open_transaction=self._has_open_transaction,
+        )
+        self._sandbox_process = Process("sandbox")
+        self.sandbox: Sandbox
+        self.users: Users
+        self._restarts: set[asyncio.Task[Any]] = set()
+
+    # -- notes
+
+    def trace(self, line: str) -> None:
+        """Write down what happened, with its moment; the hash of all lines is the run's signature."""
+        text = f"{self.loop.now_us / _SECOND_US:14.6f} {line}"
+        self._hash.update(text.encode())
+        if self.lines is not None:
+            self.lines.append(text)
+
+    def reach(self, place: str) -> None:
+        self.reached[place] += 1
+
+    @property
+    def trace_hash(self) -> str:
+        return self._hash.hexdigest()
+
+    def _chance(self, purpose: str) -> random.Random:
+        return random.Random(f"{self.seed}/{purpose}")  # noqa: S311  (repeatable on purpose)
+
+    # -- processes
+
+    def _ports(self, process: Process, clock: SimClock, faults: Faults | None) -> Ports:
+        chance = self._chance(f"database/{process}")
+
+        async def connect(path: str) -> Connection:
+            connection = Connection(path, chance=chance, faults=faults, trace=self.trace)
+            self._connections.append(connection)
+            return connection
+
+        return Ports(
+            clock=clock,
+            random=SimRandom(self._chance(f"ids/{process}")),
+            http=self.network.client,
+            deriv=self.network.deriv,
+            database=connect,
+        )
+
+    def _has_open_transaction(self) -> bool:
+        task = asyncio.current_task()
+        return any(connection.writer is task for connection in self._connections)
+
+    def launch(self, slot: int) -> None:
+        """Start a process of the program on the shared database."""
+        self._incarnations[slot] += 1
+        process = Process(f"penpay-{slot}.{self._incarnations[slot]}")
+        clock = SimClock(self.loop, self._chance(f"clock/{process}"), lateness_ms=_LATENESS_MS)
+        clock.skew = self.nemesis.skew()
+        system = process.context.run(build, self.settings, self._ports(process, clock, self.nemesis))
+        life = Life(slot, process, clock, system)
+        self._lives[slot] = life
+        self.loop.start(self._serve(life), process, f"start {process}")
+
+    async def _serve(self, life: Life) -> None:
+        try:
+            await life.system.start()
+        except Exception as fault:  # noqa: BLE001  (a process that cannot start ends, and its supervisor starts another)
+            self.trace(f"{life.process} cannot start: {type(fault).__name__}")
+            self.reach("a process cannot start")
+            self._crash(life.process)
+            return
+        self.network.hosts[("127.0.0.1", API_PORT)].servers.append((life.process, bind(self._app, life.system)))
+        life.is_serving = True
+        self.trace(f"{life.process} serves")
+
+    def _crash(self, process: Process) -> None:
+        """Kill it without a last word, and start another in its place before long."""
+        self.loop.crash(process)
+        life = next((life for life in self._lives.values() if life.process is process), None)
+        if life is not None:
+            self._restarts.add(self.loop.start(self._restart(life.slot), None, "restart"))
+
+    async def _restart(self, slot: int) -> None:
+        await asyncio.sleep(self._chance(f"restart/{slot}/{self._incarnations[slot]}").randint(50, 12_000) / 1_000)
+        self.launch(slot)
+
+    def _alive(self) -> list[Process]:
+        return [
+            life.process
+            for life in self._lives.values()
+            if life.is_serving and not life.process.is_dead and not life.process.is_paused
+        ]
+
+    # -- the run
+
+    async def live(self) -> None:
+        """Let everything happen, then repair everything, then wait until nothing is left to do. Raises Unsettled."""
+        await self._open()
+        world = self._background()
+        acts = [self.loop.start(self.users.live(person), None, "user") for person in self._people()]
+        await asyncio.wait(acts, timeout=_ACT_SECONDS)
+        for act in acts:
+            act.cancel()
+        self.heal()
+        for task in world:
+            task.cancel()
+        await self.settle()
+        for act in acts:
+            if act.done() and not act.cancelled():
+                act.result()
+
+    def _people(self) -> list[Any]:
+        return list(self.template.people[: self.profile.users])
+
+    async def _open(self) -> None:
+        self.network.hosts[("127.0.0.1", API_PORT)] = Host()
+        clock = SimClock(self.loop, self._chance("clock/sandbox"))
+        ports = self._ports(self._sandbox_process, clock, None)
+        self.sandbox = self._sandbox_process.context.run(self._make_sandbox, ports)
+        await self.loop.start(self.sandbox.start(), self._sandbox_process, "sandbox")
+        self.network.hosts[("127.0.0.1", DARAJA_PORT)] = Host([(self._sandbox_process, self.sandbox.daraja.app)])
+        self.network.deriv_process = self._sandbox_process
+        self.network.deriv_connect = lambda: self.sandbox.deriv.connect_in_memory("1089")
+        break_daraja(self.sandbox.daraja.faults, self.profile, self._chance("daraja faults"))
+        break_deriv(self.sandbox.deriv_faults, self.profile, self._chance("deriv faults"))
+        self.users = Users(
+            client=self.network.client(),
+            chance=self._chance("users"),
+            profile=self.profile,
+            nemesis=self.nemesis,
+            notes=self,
+        )
+        for slot in range(self.profile.processes):
+            self.launch(slot)
+
+    def _make_sandbox(self, ports: Ports) -> Sandbox:
+        return Sandbox(
+            self.settings,
+            ports,
+            switches=DarajaSwitches(
+                pending_style=PendingStyle.ERROR_500 if self.profile.old_pending_style else PendingStyle.CODE_4999,
+                new_token_revokes_old=self.profile.strict_tokens,
+                limit_queries=self.profile.limited_queries,
+                sweep_every_ms=2_000,
+            ),
+            deriv_url=self.settings.deriv_sandbox_database_url,
+            deriv_limits=_LIMITS,
+            pin_log2_cost=PIN_LOG2_COST,
+        )
+
+    def _background(self) -> list[asyncio.Task[Any]]:
+        nemesis, network = self.nemesis, self.network
+        daraja = network.hosts[("127.0.0.1", DARAJA_PORT)]
+        works: list[Callable[[], Any]] = [
+            lambda: nemesis.pause_processes(self._alive),
+            lambda: nemesis.move_clocks(lambda: [life.clock for life in self._lives.values()]),
+            lambda: nemesis.take_away(
+                Hazard.DARAJA_DOWN, lambda: setattr(daraja, "is_down", True), lambda: setattr(daraja, "is_down", False)
+            ),
+            lambda: nemesis.take_away(Hazard.DERIV_DOWN, network.deriv_down, network.deriv_up),
+            self._strange_credits,
+            Forger(
+                client=network.client(),
+                chance=self._chance("forger"),
+                profile=self.profile,
+                oracle=self.oracle,
+                notes=self,
+                prompts=self._prompts,
+            ).live,
+        ]
+        for person in self._people():
+            phone = self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn))
+            self.loop.start(
+                answer_prompts(
+                    phone,
+                    chance=self._chance(f"phone/{person.number}"),
+                    nemesis=nemesis,
+                    oracle=self.oracle,
+                    notes=self,
+                ),
+                None,
+                "phone",
+            )
+        return [self.loop.start(work(), None, "background") for work in works]
+
+    def _prompts(self) -> list[Prompt]:
+        phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self._people()]
+        return [phone.prompt for phone in phones if phone.prompt is not None]
+
+    async def _strange_credits(self) -> None:
+        chance = self._chance("strange credits")
+        while self.nemesis.is_active:
+            await asyncio.sleep(chance.randint(5, 60))
+            if self.nemesis.strikes(Hazard.STRANGE_CREDIT):
+                cents = chance.randint(100, 50_000)
+                self.oracle.credited_cents += cents
+                await self.loop.start(
+                    self.sandbox.deriv.exchange.top_up(self.settings.deriv_login_id, cents),
+                    self._sandbox_process,
+                    "top-up",
+                )
+
+    def heal(self) -> None:
+        """Everything works again: nobody forges, nothing is lost, clocks are right, all processes run."""
+        self.nemesis.rest()
+        self.trace("everything is repaired")
+        self.sandbox.daraja.faults.clear()
+        self.sandbox.deriv_faults.clear()
+        self.network.hosts[("127.0.0.1", DARAJA_PORT)].is_down = False
+        self.network.deriv_up()
+        for life in self._lives.values():
+            life.clock.skew *= 0
+            if life.process.is_paused:
+                self.loop.resume(life.process)
+
+    async def settle(self) -> None:
+        """Wait until nothing is left to do, passing over idle time. Raises Unsettled."""
+        until_us = self.loop.now_us + SETTLE_HOURS * 3_600 * _SECOND_US
+        quiet = 0
+        while quiet < 3:  # noqa: PLR2004  (looks in a row)
+            if self.loop.now_us > until_us:
+                raise Unsettled("; ".join(self._unfinished()))
+            await asyncio.sleep(2)
+            if self.network.in_flight or any(life.system.executor.queued for life in self._lives.values()):
+                quiet = 0
+                continue
+            due_us = next_due_us(self.folder)
+            quiet = quiet + 1 if due_us is None and len(self._alive()) == self.profile.processes else 0
+            if due_us is not None and due_us > self.loop.now_us + 10 * _SECOND_US:
+                self.loop.skip(due_us - self.loop.now_us)
+
+    async def repeat_callbacks(self) -> None:
+        """Deliver every callback of the run once more, true or forged, and let all that follows from it happen."""
+        client = self.network.client()
+        for heard in list(self.oracle.heard):
+            await client.post(f"{API}{heard.path}", content=heard.body, headers={"Content-Type": "application/json"})
+        await self.settle()
+
+    def _unfinished(self) -> list[str]:
+        return [f"I7: not decided {SETTLE_HOURS} h after the last fault"]
+
+    @property
+    def final_states(self) -> list[str]:
+        """How each transaction ended, with the reasons of its reviews."""
+        payments = Books(self.folder).payments()
+        return [" ".join([payment.status, *sorted(payment.reasons)]) for payment in payments]
+
+    @property
+    def lives(self) -> list[Life]:
+        """The processes that run now."""
+        return list(self._lives.values())
+
+
+class ErrorLog(logging.Handler):
+    """Collects what the program logs as errors: nothing unforeseen may happen unseen."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        self.records.append(f"{kind}: {record.getMessage()}")
