@@ -49,8 +49,8 @@ RATE = FxRate(
     valid_from=MORNING,
     entered_by="wanjiku",
     approved_by="otieno",
-    approved_at=MORNING,
-    created_at=MORNING,
+    approved_at=MORNING - timedelta(hours=1),
+    created_at=MORNING - timedelta(hours=1),
 )
 ENTERED = replace(RATE, id=FxRateId(UUID(int=2)), approved_by=None, approved_at=None)
 DAY = timedelta(hours=24)

@@ -2,7 +2,8 @@
 
 Two guards stand between a slip of the keyboard and a customer's money. At approval, a rate more than `max_move_bps`
 away from the last approved one of its pair is refused unless the approver confirms the move by name, so no such rate
-ever becomes current unseen. At quoting, a rate older than its maximum age is refused with `fx_unavailable`.
+ever becomes current unseen. Approvals of one pair come one after another, each at a moment of its own: of two at once,
+the second is compared with the first. At quoting, a rate older than its maximum age is refused with `fx_unavailable`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from penpay.application.payments.rows import FX_RATES, FxRate
 from penpay.application.payments.views import moment
@@ -23,8 +24,13 @@ from penpay.domain.shared.locked_rate import BASIS_POINTS, LockedRate
 from penpay.domain.shared.money import Currency
 
 LAST_APPROVED: Final[Index[FxRateId, FxRate]] = Index("last_approved_rates")
-"""For a rate, the rate of the same pair that was approved last; nothing when the pair never had one."""
+"""For a rate, the rate of the same pair that was approved last; nothing when the pair never had one.
 
+Looking it up holds the pair: until the batch has ended nobody else approves a rate of it, so what was found stays true.
+"""
+
+_TICK: Final = timedelta(microseconds=1)
+"""The least by which two moments differ in a database."""
 _DECIMAL_PLACES: Final = 8
 _MID: Final = re.compile(r"(?P<whole>0|[1-9][0-9]{0,6})(?:\.(?P<fraction>[0-9]{1,8}))?", re.ASCII)
 _HANDLE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}", re.ASCII)
@@ -140,6 +146,11 @@ class ApproveRate:
     confirm_move: bool = False
 
 
+class _Approval(NamedTuple):
+    at: datetime
+    mid_e8: int
+
+
 class ApproveRateHandler:
     """Makes a rate count. `max_move_bps` is how far it may be from the last approved one without confirmation."""
 
@@ -167,7 +178,7 @@ class ApproveRateHandler:
             raise RateNotApprovable("The exchange rate has been approved already.")
         if rate.entered_by == checker:
             raise RateNotApprovable("Whoever entered an exchange rate cannot approve it.")
-        last = work.found(LAST_APPROVED, rate.id)
+        last = _last_approval(rate, work)
         moved = last is not None and moved_more_than(self._max_move_bps, rate.mid_e8, last.mid_e8)
         if moved and not command.confirm_move:
             raise RateNotApprovable(
@@ -175,8 +186,23 @@ class ApproveRateHandler:
                 "look again, and confirm the move if it is right.",
                 max_move_bps=self._max_move_bps,
             )
-        approved = replace(rate, approved_by=checker, approved_at=work.now)
+        approved_at = work.now if last is None else max(work.now, last.at + _TICK)
+        approved = replace(rate, approved_by=checker, approved_at=approved_at)
         work.put(FX_RATES, rate.id, approved)
         work.record(DomainEvent("FxRateApproved", "FxRate", rate.id, 2, {"move_confirmed": moved}))
         work.audit(f"operator:{checker}", "fx_rate.approved", "fx_rate", rate.id, move_confirmed=moved)
         return approved
+
+
+def _last_approval(rate: FxRate, work: Work) -> _Approval | None:
+    """The last one in the rate's pair: from before this batch, or by a command before this one in it."""
+    pair = rate.base, rate.quote
+    rates = (work.found(LAST_APPROVED, rate.id), *(change.after for change in work.changes(FX_RATES)))
+    return max(
+        (
+            _Approval(one.approved_at, one.mid_e8)
+            for one in rates
+            if one is not None and one.approved_at is not None and (one.base, one.quote) == pair
+        ),
+        default=None,
+    )

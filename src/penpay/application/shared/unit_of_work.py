@@ -37,7 +37,7 @@ class Kind(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index(Generic[K, V]):
-    """Names one set-based, unlocked look-up: from each key to what is found under it."""
+    """Names one set-based look-up, unlocked unless it says so: from each key to what is found under it."""
 
     name: str
 
@@ -211,7 +211,7 @@ class Work:
         return row
 
     def found(self, index: Index[K, V], key: K) -> V | None:
-        """What the footprint's look-up found under this key; unlocked, so only for what does not change."""
+        """What the footprint's look-up found under this key: only for what does not change, or what its index holds."""
         return cast("V | None", self._found.get(index, {}).get(key))
 
     def seen(self, kind: Kind[K, V], key: K) -> V | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.payments.fx import LAST_APPROVED
@@ -78,11 +78,12 @@ class CurrentRateFinder:
 
 
 class LastApprovedRateFinder:
-    """For each rate, the rate of its pair that was approved last, valid already or not."""
+    """For each rate, the rate of its pair that was approved last, valid already or not; true until the batch ends."""
 
     index = LAST_APPROVED
 
     async def find(self, connection: AsyncConnection, keys: Collection[FxRateId]) -> Mapping[FxRateId, FxRate]:
+        await _hold_pairs(connection, keys)
         asked = fx_rates.alias("asked")
         found: dict[FxRateId, FxRate] = {}
         for rate_id in keys:
@@ -109,6 +110,22 @@ class SqlFxRates:
         statement = select(fx_rates).order_by(fx_rates.c.created_at.desc(), fx_rates.c.id.desc()).limit(limit)
         async with self._engine.connect() as connection:
             return [_rate(row) for row in await fetch(connection, statement)]
+
+
+async def _hold_pairs(connection: AsyncConnection, keys: Collection[FxRateId]) -> None:
+    """Let nobody else approve a rate of these rates' pairs until this transaction ends.
+
+    Whoever approves locks every rate of the pair that waits for approval, her own among them. So of two at once the
+    later one to look finds the earlier one's rate among those, and waits for it.
+    """
+    asked = fx_rates.alias("asked")
+    pairs = select(asked.c.base, asked.c.quote).where(asked.c.id.in_(keys))
+    waiting = (
+        select(fx_rates.c.id)
+        .where(fx_rates.c.approved_at.is_(None), tuple_(fx_rates.c.base, fx_rates.c.quote).in_(pairs))
+        .order_by(fx_rates.c.id)
+    )
+    await fetch(connection, for_update(waiting, connection.dialect))
 
 
 def _approved() -> Select[Any]:

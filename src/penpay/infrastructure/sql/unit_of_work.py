@@ -61,7 +61,7 @@ class Repository(Protocol[K, V]):
 
 
 class Finder(Protocol):
-    """One unlocked, set-based look-up."""
+    """One set-based look-up, unlocked unless its index says so."""
 
     index: Index[Any, Any]
 
@@ -170,9 +170,9 @@ class SqlUnitOfWork:
     async def flush(self, work: Work) -> None:
         """Write the batch's row, then what was added and appended, then what changed or went."""
         connection, writers = self._connection, self._database.writers
-        await connection.execute(
-            insert(command_batches), {"batch_id": work.batch_id, "state": "COMMITTED", "recorded_at": work.now}
-        )
+        waiting = len(work.appended(EVENTS)) + len(work.appended(AUDIT))
+        batch = {"batch_id": work.batch_id, "state": "COMMITTED", "recorded_at": work.now, "pending_rows": waiting}
+        await connection.execute(insert(command_batches), batch)
         removed: list[tuple[BulkWriter, list[Row]]] = []
         events = [_event_row(stored, work.batch_id) for stored in work.appended(EVENTS)]
         await writers[domain_events.name].insert(connection, events)
@@ -265,6 +265,10 @@ def _audit_rows(work: Work) -> list[Row]:
     rows = []
     for ordinal, (actor, action, subject_type, subject_id, facts) in enumerate(work.appended(AUDIT)):
         what = (actor, action, subject_type, subject_id, document(facts))
-        row_hash = hashlib.sha256(orjson.dumps((batch, ordinal, at, *what))).hexdigest()
-        rows.append((batch_id, ordinal, now, *what, row_hash))
+        rows.append((batch_id, ordinal, now, *what, audit_row_hash(batch, ordinal, at, what)))
     return rows
+
+
+def audit_row_hash(batch: str, ordinal: int, at: str, what: tuple[str, str, str, str, str]) -> str:
+    """The SHA-256 of an audit row, in hex: what the audit chain seals. Changing it breaks every chain there is."""
+    return hashlib.sha256(orjson.dumps((batch, ordinal, at, *what))).hexdigest()
