@@ -70,11 +70,12 @@ def misused_commands(markdown: str, program: Any) -> list[str]:
 def understood(line: str, command: Any) -> bool:
     """Whether each word of `penpay a b --option` is a command or an option of it; values are not judged.
 
-    A command of typer's that holds others has them as `commands`.
+    A command of typer's that holds others has them as `commands`; one of ours that is not imported yet is `loaded`.
     """
     words = shlex.split(line)[1:]
     while hasattr(command, "commands"):
         command = command.commands.get(words.pop(0)) if words else None
+        command = getattr(command, "loaded", command)
     if command is None:
         return False
     options = {option for parameter in command.params for option in parameter.opts} | {"--help"}

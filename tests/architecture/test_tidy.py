@@ -113,6 +113,13 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
     assert not found, "\n".join(found)
 
 
+def test_no_module_outside_the_package_is_too_long() -> None:
+    """Tests and benchmarks too are split along their stories before they grow too long to be read."""
+    found = [finding for source in python_sources() for finding in rules.module_length(source)]
+
+    assert not found, "\n".join(found)
+
+
 def test_every_exception_is_needed() -> None:
     """An exception whose cause is gone is removed, or it would cover the next one."""
     present = {_key(finding) for source in package_sources() for rule in EVERYWHERE for finding in rule(source)}

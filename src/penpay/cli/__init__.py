@@ -6,15 +6,42 @@ Exit status: 0 done; 1 refused, failed, or something was found wrong, with `erro
 
 from __future__ import annotations
 
+from typing import Final
+
 import typer
 
-from penpay.cli import database, fx, ledger, reviews, users
-from penpay.cli.demo import demo
-from penpay.cli.serve import sandbox, serve
+from penpay.cli.lazy import add_lazily
+
+COMMANDS: Final = (
+    # Name, where it is, and what `penpay --help` tells without importing it.
+    ("demo", "penpay.cli.demo:demo", "Run five deposits end to end on embedded SQLite, then keep serving."),
+    (
+        "simulate",
+        "penpay.cli.simulate:simulate",
+        "Run the whole system under faults drawn from seeds; exit status 1 when any invariant breaks.",
+    ),
+    (
+        "serve",
+        "penpay.cli.serve:serve",
+        "Serve the API and run the workers until interrupted; settings come from the environment (.env.example).",
+    ),
+    (
+        "sandbox",
+        "penpay.cli.serve:sandbox",
+        "Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point.",
+    ),
+    ("db", "penpay.cli.database", "The database's schema."),
+    ("ledger", "penpay.cli.ledger", "The ledger."),
+    ("events", "penpay.cli.events", "Domain events."),
+    ("audit", "penpay.cli.audit", "The audit trail."),
+    ("users", "penpay.cli.users", "Users."),
+    ("fx", "penpay.cli.fx", "Exchange rates."),
+    ("reviews", "penpay.cli.reviews", "What waits for people."),
+)
 
 
 def build_app() -> typer.Typer:
-    """The whole command line."""
+    """The whole command line; each command is imported when it is run."""
     app = typer.Typer(
         name="penpay",
         help="M-Pesa payments on one immutable double-entry ledger.",
@@ -22,11 +49,6 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (demo, serve, sandbox):
-        app.command()(command)
-    app.add_typer(database.commands(), name="db")
-    app.add_typer(ledger.commands(), name="ledger")
-    app.add_typer(users.commands(), name="users")
-    app.add_typer(fx.commands(), name="fx")
-    app.add_typer(reviews.commands(), name="reviews")
+    for name, where, told in COMMANDS:
+        add_lazily(app, name, where, told)
     return app

@@ -19,6 +19,10 @@ from penpay.domain.shared.errors import AccountNotFound
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
 
+AsOf = Annotated[
+    datetime | None, typer.Option(parser=moment_given, metavar="MOMENT", help="As recorded up to this moment.")
+]
+
 
 def commands() -> typer.Typer:
     app = typer.Typer(help="The ledger.", no_args_is_help=True)
@@ -45,9 +49,9 @@ def verify(*, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def trial_balance(*, as_json: AsJson = False) -> None:
-    """Every account with its balance on its side, and the totals of each currency."""
-    rows = run(_trial_balance())
+def trial_balance(*, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Every account with its balance on its side, and the totals of each currency, now or as of a moment."""
+    rows = run(_trial_balance(as_of))
     debits: Counter[Currency] = Counter()
     credits_: Counter[Currency] = Counter()
     for row in rows:
@@ -70,9 +74,7 @@ def trial_balance(*, as_json: AsJson = False) -> None:
 def balance(
     code: Annotated[str, typer.Argument(help="The account's code, such as mpesa:collection.")],
     *,
-    as_of: Annotated[
-        datetime | None, typer.Option(parser=moment_given, metavar="MOMENT", help="As recorded up to this moment.")
-    ] = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """What one account holds, now or as of a moment; positive on its normal side."""
@@ -112,9 +114,9 @@ async def _verify() -> Sequence[Finding]:
         return await SqlLedgerBooks(engine).verify()
 
 
-async def _trial_balance() -> Sequence[TrialBalanceRow]:
+async def _trial_balance(as_of: datetime | None) -> Sequence[TrialBalanceRow]:
     async with books() as engine:
-        return await SqlLedgerBooks(engine).trial_balance()
+        return await SqlLedgerBooks(engine).trial_balance(as_of)
 
 
 async def _balance(code: str, as_of: datetime | None) -> AccountBalance:

@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final, NoReturn, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.shared.unit_of_work import Transient
-from penpay.bootstrap import System, build, make_folder
 from penpay.config import InvalidSettings, load_database_settings, load_settings
 from penpay.domain.shared.errors import DomainError
 from penpay.infrastructure.security.field_cipher import UnopenableField
 from penpay.infrastructure.sql.engine import open_engine, reading
 from penpay.infrastructure.sql.migrations import SchemaAhead, SchemaBehind, require_current
+
+if TYPE_CHECKING:
+    from penpay.bootstrap import System
 
 T = TypeVar("T")
 
@@ -54,6 +58,8 @@ def fail(code: str, message: str) -> NoReturn:
 @asynccontextmanager
 async def database() -> AsyncIterator[AsyncEngine]:
     """The database in whatever schema it is, without the rest of the program; an embedded one gets its folder."""
+    from penpay.bootstrap import make_folder  # noqa: PLC0415  (as in `opened`)
+
     url = load_database_settings().database_url
     make_folder(url)
     engine = open_engine(url)
@@ -65,15 +71,24 @@ async def database() -> AsyncIterator[AsyncEngine]:
 
 @asynccontextmanager
 async def books() -> AsyncIterator[AsyncEngine]:
-    """The database for reading, in the schema this code is written for. Raises WrongSchema."""
-    async with database() as engine:
+    """The database for reading, in the schema this code is written for; none is made. Raises WrongSchema."""
+    url = load_database_settings().database_url
+    if _is_missing(url):
+        raise SchemaBehind("There is no database yet: run `penpay db migrate`.")
+    engine = open_engine(url)
+    try:
         await require_current(engine)
         yield reading(engine)
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[System]:
     """The program with its executor and without its workers: nothing is asked of M-Pesa or Deriv."""
+    # The whole program with every adapter, which commands that only read the books do not wait for.
+    from penpay.bootstrap import build, make_folder  # noqa: PLC0415
+
     settings = load_settings()
     make_folder(settings.database_url)
     system = build(settings)
@@ -82,6 +97,12 @@ async def opened() -> AsyncIterator[System]:
         yield system
     finally:
         await system.stop()
+
+
+def _is_missing(url: str) -> bool:
+    """Whether this is an embedded database without its file, which reading would otherwise make."""
+    parsed = make_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
 
 
 def moment_given(text: str) -> datetime:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from penpay.domain.deriv.gateway import IncomingCredit, TransferAnswer, TransferToClient
+from penpay.domain.deriv.gateway import IncomingCredit, TransferAnswer, TransferOutcome, TransferToClient
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.deriv.connection import Transport, websocket_connect
 from penpay.infrastructure.deriv.gateway import DerivTimings, DerivWsGateway
@@ -29,6 +29,10 @@ OTHER_CLIENT = "CR90000064"
 TOKEN = "a1-agentTokenOfTheStage"
 SCOPES = "read trading_information payments"
 AGENT_CENTS = 1_000_000
+CONFIRMED = TransferOutcome.CONFIRMED
+FAILED = TransferOutcome.FAILED
+NOT_SENT = TransferOutcome.NOT_SENT
+UNKNOWN = TransferOutcome.UNKNOWN
 PLENTY = RateLimits(
     general_per_minute=100_000, general_per_hour=100_000, outcome_per_minute=100_000, outcome_per_hour=100_000
 )

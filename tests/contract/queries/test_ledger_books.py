@@ -238,6 +238,34 @@ async def test_the_trial_balance_has_two_equal_sides(ledger: Ledger) -> None:
     assert by_code["deriv:in_flight"].credit_cents == 10_000
 
 
+async def test_the_trial_balance_has_two_equal_sides_at_any_moment(ledger: Ledger) -> None:
+    """As of each moment, between two postings too, per currency the sides are equal; what was opened later is absent.
+
+    | minute | posted                   | deriv:in_flight | deriv:agent |
+    | 1      | paid                     |                 |             |
+    | 2      | converted                |                 |             |
+    | 3      | intended                 | 100.00 credit   |             |
+    | 4      | confirmed                | 0.00            | 100.00 cr   |
+    | 7      | the second is intended   | 100.00 credit   | 100.00 cr   |
+    """
+    books = SqlLedgerBooks(ledger.engine)
+    told: dict[str, tuple[int | None, int | None]] = {}
+    for seconds in range(0, 8 * 60, 30):
+        rows = await books.trial_balance(NOON + timedelta(seconds=seconds))
+        for currency in Currency:
+            own = [row for row in rows if row.currency is currency]
+            assert sum(row.debit_cents for row in own) == sum(row.credit_cents for row in own)
+        by_code = {row.code: row.credit_cents for row in rows}
+        told[f"{seconds // 60}:{seconds % 60:02}"] = by_code.get("deriv:in_flight"), by_code.get("deriv:agent")
+
+    assert [] == list(await books.trial_balance(NOON + timedelta(seconds=59)))
+    assert (None, None) == told["2:30"]
+    assert (10_000, None) == told["3:00"] == told["3:30"]
+    assert (0, 10_000) == told["4:00"] == told["6:30"]
+    assert (10_000, 10_000) == told["7:00"]
+    assert await books.trial_balance(NOON + timedelta(minutes=7)) == await books.trial_balance()
+
+
 async def test_balances_are_told_as_of_any_moment(ledger: Ledger) -> None:
     """An account as of a moment holds what its last entry recorded by then left; before its first, nothing."""
     books = SqlLedgerBooks(ledger.engine)

@@ -74,25 +74,30 @@ async def test_recent_transactions_are_everybodys(books: SqlPaymentBooks) -> Non
     assert [7, 6, 5] == [transaction.id.int for transaction in await books.recent(3)]
 
 
+def event(sequence: int, name: str, payload: str, aggregate: TransactionId) -> dict[str, object]:
+    """A row of `domain_events`."""
+    return {
+        "id": UUID(int=100 - sequence),
+        "name": name,
+        "schema_version": 1,
+        "aggregate_type": "Transaction",
+        "aggregate_id": aggregate,
+        "sequence": sequence,
+        "payload": payload,
+        "recorded_at": NOON,
+        "batch_id": UUID(int=0),
+    }
+
+
 async def test_a_timeline_is_in_the_order_of_its_events(engine: AsyncEngine, books: SqlPaymentBooks) -> None:
     """Entries come by sequence, of this transaction alone, whatever the order of their ids."""
     subject = TransactionId(UUID(int=1))
     rows = [
-        {
-            "id": UUID(int=100 - sequence),
-            "name": name,
-            "schema_version": 1,
-            "aggregate_type": "Transaction",
-            "aggregate_id": aggregate,
-            "sequence": sequence,
-            "payload": f'{{"status":"{status}"}}',
-            "recorded_at": NOON,
-            "batch_id": UUID(int=0),
-        }
+        event(sequence, name, f'{{"status":"{status}"}}', aggregate)
         for sequence, name, status, aggregate in (
             (1, "TransactionCreated", "PENDING", subject),
             (2, "DepositInitiated", "PROCESSING", subject),
-            (3, "TransactionCreated", "PENDING", UUID(int=2)),
+            (3, "TransactionCreated", "PENDING", TransactionId(UUID(int=2))),
         )
     ]
     async with engine.begin() as connection:
@@ -101,6 +106,29 @@ async def test_a_timeline_is_in_the_order_of_its_events(engine: AsyncEngine, boo
     assert await books.timeline(subject) == [
         TimelineEntry(NOON, "TransactionCreated", "PENDING"),
         TimelineEntry(NOON, "DepositInitiated", "PROCESSING"),
+    ]
+
+
+async def test_what_moves_nothing_stands_in_the_timeline_under_the_status_it_met(
+    engine: AsyncEngine, books: SqlPaymentBooks
+) -> None:
+    """An event that is no change of state names no status: the one before it goes on, at first PENDING."""
+    subject = TransactionId(UUID(int=1))
+    rows = [
+        event(sequence, name, payload, subject)
+        for sequence, name, payload in (
+            (1, "NoteAdded", "{}"),
+            (2, "DepositInitiated", '{"status":"PROCESSING"}'),
+            (3, "NoteAdded", '{"by":"otieno"}'),
+        )
+    ]
+    async with engine.begin() as connection:
+        await connection.execute(insert(domain_events), rows)
+
+    assert await books.timeline(subject) == [
+        TimelineEntry(NOON, "NoteAdded", "PENDING"),
+        TimelineEntry(NOON, "DepositInitiated", "PROCESSING"),
+        TimelineEntry(NOON, "NoteAdded", "PROCESSING"),
     ]
 
 

@@ -6,10 +6,10 @@ import asyncio
 import json
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from penpay.application.identity.users import CreateUser
 from penpay.application.payments.callbacks import STK_PURPOSE
 from penpay.bootstrap import Ports, Sandbox, System, build, real_ports
 from penpay.config import Settings
-from penpay.demo.world import AGENT_FUNDS, LOGIN_ID, PHONE, PIN, SHORT_CODE, demo_settings, seed_sandbox, seed_system
+from penpay.demo.world import LOGIN_ID, PHONE, PIN, SHORT_CODE, demo_settings, seed_sandbox, seed_system
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
 from penpay.domain.identity.user import Email
@@ -35,6 +35,8 @@ from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.book import Account
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.faults import Fault, FaultRule
+from tests.end_to_end.deposits.books import Books
+from tests.end_to_end.deposits.clock import ShiftedClock
 from tests.servers.process import free_port
 
 PATIENCE_SECONDS: Final = 20
@@ -48,68 +50,6 @@ _LIMITS: Final = RateLimits(
 
 _NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Everything here is plain HTTP on loopback; reading this machine's list of authorities takes a tenth of a second."""
-
-
-class ShiftedClock:
-    """The Clock port: this machine's time plus what the test has added; whoever sleeps notices when it is moved."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta(0)
-        self._moved = asyncio.Event()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
-
-    def monotonic_ms(self) -> int:
-        loop = asyncio.get_running_loop()
-        return int(loop.time() * 1000) + self._ahead // timedelta(milliseconds=1)
-
-    async def sleep(self, milliseconds: int) -> None:
-        until = self.monotonic_ms() + milliseconds
-        while (left := until - self.monotonic_ms()) > 0:
-            moved = self._moved
-            try:
-                async with asyncio.timeout(left / 1000):
-                    await moved.wait()
-            except TimeoutError:
-                return
-        await asyncio.sleep(0)
-
-    def advance(self, span: timedelta) -> None:
-        """It is this much later now; nothing that slept wakes too early or too late."""
-        self._ahead += span
-        self._moved.set()
-        self._moved = asyncio.Event()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Books:
-    """Every balance a deposit can touch, in cents: ours, then the operator's own, then Deriv's own."""
-
-    collection: int = 0
-    wallet_kes: int = 0
-    wallet_usd: int = 0
-    suspense_kes: int = 0
-    suspense_usd: int = 0
-    in_flight: int = 0
-    agent: int = AGENT_FUNDS.cents
-    spread: int = 0
-    rounding: int = 0
-    at_operator_payer: int = 5_000_000
-    at_operator_paybill: int = 0
-    at_deriv_agent: int = AGENT_FUNDS.cents
-    at_deriv_client: int = 0
-
-
-UNTOUCHED: Final = Books()
-PAID: Final = replace(UNTOUCHED, at_operator_payer=5_000_000 - 132_100, at_operator_paybill=132_100)
-"""USD 10.00 at 129.5 plus 2 % is KES 1,320.90, so 1,321 shillings have left the phone; our books say nothing yet."""
-BOOKED: Final = replace(PAID, collection=132_100, wallet_kes=132_100)
-IN_SUSPENSE: Final = replace(PAID, collection=132_100, suspense_kes=132_100)
-CONVERTED: Final = replace(PAID, collection=132_100, wallet_usd=1_000, spread=2_590, rounding=10)
-"""The mid is KES 1,295.00, the spread KES 25.90, the rounding to whole shillings KES 0.10."""
-IN_FLIGHT: Final = replace(CONVERTED, wallet_usd=0, in_flight=1_000)
-COMPLETED: Final = replace(CONVERTED, wallet_usd=0, agent=999_000, at_deriv_agent=999_000, at_deriv_client=1_000)
 
 
 @dataclass(frozen=True)
@@ -394,35 +334,6 @@ def read(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of an answer."""
     found: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
     return found
-
-
-def success_body(
-    checkout_request_id: str, *, cents: int = 132_100, receipt: str = "FORGED0001", phone: PhoneNumber = PHONE
-) -> bytes:
-    """A callback that says: paid."""
-    items = [
-        {"Name": "Amount", "Value": cents // 100},
-        {"Name": "MpesaReceiptNumber", "Value": receipt},
-        {"Name": "TransactionDate", "Value": 20260301090000},
-        {"Name": "PhoneNumber", "Value": int(phone.msisdn)},
-    ]
-    return _body(checkout_request_id, 0, {"CallbackMetadata": {"Item": items}})
-
-
-def failure_body(checkout_request_id: str, code: int = 1032) -> bytes:
-    """A callback that says: not paid."""
-    return _body(checkout_request_id, code, {})
-
-
-def _body(checkout_request_id: str, code: int, more: Mapping[str, object]) -> bytes:
-    callback = {
-        "MerchantRequestID": "29115-34620561-1",
-        "CheckoutRequestID": checkout_request_id,
-        "ResultCode": code,
-        "ResultDesc": "told by the test",
-        **more,
-    }
-    return json.dumps({"Body": {"stkCallback": callback}}).encode()
 
 
 @asynccontextmanager

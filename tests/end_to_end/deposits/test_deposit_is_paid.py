@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from penpay.demo.world import PHONE
-from tests.end_to_end.deposits.stage import COMPLETED, PAID, UNTOUCHED, Stage
+from tests.end_to_end.deposits.books import COMPLETED, PAID, UNTOUCHED
+from tests.end_to_end.deposits.stage import Stage
 
 
 async def test_dollars_asked_for_arrive_and_the_shillings_are_rounded_up(each_stage: Stage) -> None:

@@ -21,7 +21,8 @@ from penpay.sandbox.deriv.faults import (
     RateLimited,
     WrongResponse,
 )
-from tests.end_to_end.deposits.stage import COMPLETED, CONVERTED, IN_FLIGHT, UNTOUCHED, Stage
+from tests.end_to_end.deposits.books import COMPLETED, CONVERTED, IN_FLIGHT, UNTOUCHED
+from tests.end_to_end.deposits.stage import Stage
 
 ONE_SECOND = timedelta(seconds=1)
 

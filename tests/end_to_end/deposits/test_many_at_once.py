@@ -18,7 +18,8 @@ from penpay.demo.world import PHONE, PIN
 from penpay.infrastructure.sql.tables import deliveries, domain_events
 from penpay.infrastructure.system import SystemRandom, UuidV7
 from penpay.sandbox.phone import Habit, StandingAnswer
-from tests.end_to_end.deposits.stage import BOOKED, COMPLETED, Person, Stage, read
+from tests.end_to_end.deposits.books import BOOKED, COMPLETED
+from tests.end_to_end.deposits.stage import Person, Stage, read
 
 
 async def test_two_hundred_equal_requests_make_one_deposit(each_stage: Stage) -> None:

@@ -18,7 +18,9 @@ from penpay.sandbox.faults import (
     SpoiltReply,
     StuckPending,
 )
-from tests.end_to_end.deposits.stage import BOOKED, COMPLETED, PAID, UNTOUCHED, Stage, success_body
+from tests.end_to_end.deposits.books import BOOKED, COMPLETED, PAID, UNTOUCHED
+from tests.end_to_end.deposits.callbacks import success_body
+from tests.end_to_end.deposits.stage import Stage
 
 ONE_SECOND = timedelta(seconds=1)
 LOST_ANSWER = SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True)

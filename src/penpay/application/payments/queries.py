@@ -14,7 +14,7 @@ from penpay.domain.shared.ids import TransactionId, UserId
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened to a transaction, and the status it was in from then on."""
+    """One thing that happened to a transaction, and the status it was in from then on, changed by it or not."""
 
     at: datetime
     event: str

@@ -47,8 +47,11 @@ class Finding:
 class LedgerBooks(Protocol):
     """Questions about the ledger."""
 
-    async def trial_balance(self) -> Sequence[TrialBalanceRow]:
-        """Every account with its balance, by code. Per currency the two sides are equal."""
+    async def trial_balance(self, as_of: datetime | None = None) -> Sequence[TrialBalanceRow]:
+        """Every account with its balance, by code: as it is, or as it was after all that was recorded up to a moment.
+
+        Accounts opened later are left out. Per currency the two sides are equal, at any moment.
+        """
         ...
 
     async def balances(self, owner_id: UUID, as_of: datetime | None = None) -> Sequence[AccountBalance]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from penpay.application.payments.queries import TimelineEntry, TransactionPage
 from penpay.application.payments.rows import Review
 from penpay.application.wallet.queries import AccountBalance, Finding, TrialBalanceRow
-from penpay.domain.payments.transaction import Transaction
+from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerSide
@@ -60,8 +60,12 @@ class SqlPaymentBooks:
             .where(domain_events.c.aggregate_id == transaction_id)
             .order_by(domain_events.c.sequence)
         )
-        rows = await _rows(self._engine, statement)
-        return [TimelineEntry(row.recorded_at, row.name, parsed(row.payload)["status"]) for row in rows]
+        status: str = TransactionStatus.PENDING.value  # what every transaction begins as
+        entries: list[TimelineEntry] = []
+        for row in await _rows(self._engine, statement):
+            status = parsed(row.payload).get("status", status)  # an event that moved nothing names none
+            entries.append(TimelineEntry(row.recorded_at, row.name, status))
+        return entries
 
     async def recent(self, limit: int) -> Sequence[Transaction]:
         rows = await _rows(self._engine, select(transactions).order_by(*_NEWEST_FIRST).limit(limit))
@@ -78,9 +82,10 @@ class SqlLedgerBooks:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def trial_balance(self) -> Sequence[TrialBalanceRow]:
-        statement = select(ledger_accounts).order_by(ledger_accounts.c.code)
-        return [_trial_balance_row(row) for row in await _rows(self._engine, statement)]
+    async def trial_balance(self, as_of: datetime | None = None) -> Sequence[TrialBalanceRow]:
+        statement = _balances(as_of).add_columns(ledger_accounts.c.name, ledger_accounts.c.type)
+        rows = await _rows(self._engine, statement.order_by(ledger_accounts.c.code))
+        return [_trial_balance_row(row) for row in rows if row.cents is not None]
 
     async def balances(self, owner_id: UUID, as_of: datetime | None = None) -> Sequence[AccountBalance]:
         statement = _balances(as_of).where(ledger_accounts.c.owner_id == owner_id).order_by(ledger_accounts.c.code)
@@ -112,7 +117,7 @@ async def _hold_still(connection: AsyncConnection) -> None:
 
 
 def _balances(as_of: datetime | None) -> Select[Any]:
-    """The balance of each account: as it stands, or as its last entry recorded by then left it."""
+    """The balance of each account: as it stands, or as its last entry recorded by then left it (NULL without one)."""
     cents: ColumnElement[int] = ledger_accounts.c.balance_cents
     if as_of is not None:
         last = (
@@ -132,5 +137,5 @@ def _balance(row: Any) -> AccountBalance:
 
 def _trial_balance_row(row: Any) -> TrialBalanceRow:
     type_ = AccountType(row.type)
-    signed = row.balance_cents if type_.normal_side is LedgerSide.DEBIT else -row.balance_cents
+    signed = row.cents if type_.normal_side is LedgerSide.DEBIT else -row.cents
     return TrialBalanceRow(row.code, row.name, type_, Currency(row.currency), max(signed, 0), max(-signed, 0))
