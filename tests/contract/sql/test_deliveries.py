@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from penpay.application.shared.executor import ClaimedDelivery
 from penpay.domain.shared.errors import Forbidden, LostLicence, Overdrawn
-from penpay.domain.shared.ids import EventId
+from penpay.infrastructure.sql.tables import deliveries
 from tests.contract.sql.commands import Crash, Hear, Issue, Knock, Move, wallet
 from tests.contract.sql.world import World, opened
 
@@ -19,8 +19,9 @@ A, B = wallet(1), wallet(2)
 async def claimed(world: World, *, fence: int = 1) -> ClaimedDelivery:
     """The one delivery there is, claimed as a worker does: fence + 1."""
     await world.change("UPDATE deliveries SET fence = fence + 1, attempts = attempts + 1")
-    ((consumer, event_id),) = await world.rows("SELECT consumer, event_id FROM deliveries")
-    return ClaimedDelivery(consumer, EventId(UUID(str(event_id))), fence)
+    async with world.engine.connect() as connection:
+        ((consumer, event_id),) = await connection.execute(select(deliveries.c.consumer, deliveries.c.event_id))
+    return ClaimedDelivery(consumer, event_id, fence)
 
 
 async def owed(world: World) -> list[tuple[Any, ...]]:

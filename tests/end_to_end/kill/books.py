@@ -24,7 +24,7 @@ def state_of(stage: Stage, transaction_id: str) -> tuple[str, str, str]:
         "SELECT (SELECT name FROM domain_events e WHERE e.aggregate_id = t.id ORDER BY e.sequence DESC LIMIT 1), "
         "(SELECT state FROM mpesa_requests m WHERE m.subject_id = t.id), "
         "(SELECT state FROM deriv_transfers d WHERE d.subject_id = t.id) "
-        f"FROM transactions t WHERE t.id = '{transaction_id}'"
+        f"FROM transactions t WHERE t.id = {stage.database.literal(transaction_id)}"
     )
     ((event, push, transfer),) = rows
     return event, push, transfer
@@ -34,13 +34,13 @@ def outside(stage: Stage, transaction_id: str) -> Outside:
     """How often M-Pesa was asked for this deposit, how often it was paid, and how often Deriv was."""
     pushes = payments = transfers = 0
     for (reference,) in stage.database.query(
-        f"SELECT account_reference FROM mpesa_requests WHERE subject_id = '{transaction_id}'"
+        f"SELECT account_reference FROM mpesa_requests WHERE subject_id = {stage.database.literal(transaction_id)}"
     ):
         states = stage.operator.query(f"SELECT state FROM stk_pushes WHERE account_reference = '{reference}'")
         pushes += len(states)
         payments += states.count(("PAID",))
     for (reference,) in stage.database.query(
-        f"SELECT reference FROM deriv_transfers WHERE subject_id = '{transaction_id}'"
+        f"SELECT reference FROM deriv_transfers WHERE subject_id = {stage.database.literal(transaction_id)}"
     ):
         transfers += len(_transfers(stage, reference))
     return Outside(pushes, payments, transfers)
@@ -48,11 +48,13 @@ def outside(stage: Stage, transaction_id: str) -> Outside:
 
 def licences(stage: Stage, transaction_id: str, kind: str) -> int:
     """How often somebody here was allowed to send for this deposit; `kind` is mpesa_request or deriv_transfer."""
-    ((number,),) = stage.database.query(
-        f"SELECT count(*) FROM audit_logs WHERE action = '{kind}.claimed' AND facts LIKE '%SENDING%' AND subject_id IN "
-        f"(SELECT CAST(id AS TEXT) FROM {kind}s WHERE subject_id = '{transaction_id}')"
+    evidence = stage.database.query(
+        f"SELECT id FROM {kind}s WHERE subject_id = {stage.database.literal(transaction_id)}"
     )
-    return int(number)
+    claimed = stage.database.query(
+        f"SELECT subject_id FROM audit_logs WHERE action = '{kind}.claimed' AND facts LIKE '%SENDING%'"
+    )
+    return sum(claimed.count(one) for one in evidence)
 
 
 def _transfers(stage: Stage, reference: str) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from tests.servers.postgresql import PostgresqlServer
 
@@ -43,6 +44,10 @@ class Database(Protocol):
         """The committed rows of a SELECT, every value as text and NULL as empty text."""
         ...
 
+    def literal(self, identifier: str) -> str:
+        """An id as it is written in a statement."""
+        ...
+
     def hold(self, hold: Hold) -> None:
         """From now on this write does not come back."""
         ...
@@ -62,6 +67,9 @@ class SqliteDatabase:
     def query(self, statement: str) -> Sequence[tuple[str, ...]]:
         with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5)) as connection:
             return [_text(row) for row in connection.execute(statement).fetchall()]
+
+    def literal(self, identifier: str) -> str:
+        return f"x'{UUID(identifier).hex}'"
 
     def hold(self, hold: Hold) -> None:
         # SQLite cannot sleep, but it can count further than any test waits.
@@ -91,6 +99,9 @@ class PostgresqlDatabase:
         found = self._server.execute(statement, self._name)
         return [tuple(line.split("|")) for line in found.splitlines()]
 
+    def literal(self, identifier: str) -> str:
+        return f"'{identifier}'"
+
     def hold(self, hold: Hold) -> None:
         self._server.execute(
             f"CREATE FUNCTION {_HOLD}() RETURNS trigger LANGUAGE plpgsql AS "
@@ -110,4 +121,7 @@ class PostgresqlDatabase:
 
 
 def _text(row: Sequence[object]) -> tuple[str, ...]:
-    return tuple("" if value is None else str(value) for value in row)
+    """A row of SQLite's, where the bytes that are asked for are ids."""
+    return tuple(
+        str(UUID(bytes=value)) if isinstance(value, bytes) else "" if value is None else str(value) for value in row
+    )

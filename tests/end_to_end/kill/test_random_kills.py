@@ -118,7 +118,7 @@ def _is_in_doubt(stage: Stage, deposit: str) -> bool:
     if transfer:
         return transfer == "UNKNOWN" and done.transfers == 0
     (known,) = stage.database.query(
-        f"SELECT checkout_sealed IS NOT NULL FROM mpesa_requests WHERE subject_id = '{deposit}'"
+        f"SELECT checkout_sealed IS NOT NULL FROM mpesa_requests WHERE subject_id = {stage.database.literal(deposit)}"
     ) or [("",)]
     return push == "UNKNOWN" and known == ("0",) and done.pushes == done.payments
 
@@ -132,7 +132,7 @@ def _doubts(stage: Stage, deposits: list[str]) -> tuple[list[int], list[int]]:
             assert Outside(1, 1, 1) == done
             continue
         ((kes, usd),) = stage.database.query(
-            f"SELECT kes_charged_cents, usd_cents FROM transactions WHERE id = '{deposit}'"
+            f"SELECT kes_charged_cents, usd_cents FROM transactions WHERE id = {stage.database.literal(deposit)}"
         )
         if state_of(stage, deposit)[2]:
             assert Outside(1, 1, 0) == done
@@ -144,5 +144,5 @@ def _doubts(stage: Stage, deposits: list[str]) -> tuple[list[int], list[int]]:
 
 
 def _status(stage: Stage, deposit: str) -> str:
-    ((status,),) = stage.database.query(f"SELECT status FROM transactions WHERE id = '{deposit}'")
+    ((status,),) = stage.database.query(f"SELECT status FROM transactions WHERE id = {stage.database.literal(deposit)}")
     return status

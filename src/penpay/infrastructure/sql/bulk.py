@@ -6,14 +6,14 @@ that its driver repeats in C. Rows are tuples in the order of the table's column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penpay.infrastructure.sql.types import array_type, bulk_converter
+from penpay.infrastructure.sql.types import Convert, array_type, bulk_converter
 
 Row = tuple[Any, ...]
 
@@ -26,7 +26,7 @@ class RowsMissing(Exception):
 class _Column:
     position: int
     name: str
-    convert: Callable[[Any], Any] | None
+    convert: Convert | None
     array: str
 
 
@@ -98,18 +98,10 @@ class BulkWriter:
 
     @staticmethod
     def _by_column(columns: Sequence[_Column], values: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        converted: list[Sequence[Any]] = []
-        for column, given in zip(columns, values, strict=True):
-            convert = column.convert
-            if convert is None:
-                converted.append(given)
-            elif convert is str:
-                converted.append([None if value is None else str(value) for value in given])
-            else:
-                # A batch has few distinct moments, so each is converted once.
-                texts = {value: None if value is None else convert(value) for value in set(given)}
-                converted.append([texts[value] for value in given])
-        return converted
+        return [
+            given if column.convert is None else column.convert(given)
+            for column, given in zip(columns, values, strict=True)
+        ]
 
     def _update_statement(self) -> str:
         if self._postgresql:

@@ -16,8 +16,8 @@ from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
 
 BUSY_TIMEOUT_MS = 5_000
 _SQLITE_CACHE_KIB = 64 * 1024
-_SQLITE_WAL_PAGES = 8_000
-"""32 MB of log between two checkpoints."""
+_SQLITE_WAL_PAGES = 32_000
+"""128 MB of log between two checkpoints: some five batches of a thousand commands."""
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
 """Serialization failure, deadlock, lock not available, cancelled, too many clients."""
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -31,8 +31,8 @@ DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 _READING = "penpay_reading"
 
-Connect = Callable[[], Awaitable[Any]]
-"""Opens one driver connection; given where a simulation supplies its own."""
+Connect = Callable[[str], Awaitable[Any]]
+"""Opens one driver connection to the database of this name; given where a simulation supplies its own."""
 
 
 def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None) -> AsyncEngine:
@@ -44,7 +44,7 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     parsed = make_url(url)
     options: dict[str, Any] = {"hide_parameters": True}  # an error's text must not quote rows
     if connect is not None:
-        options["async_creator"] = connect
+        options["async_creator"] = lambda: connect(parsed.database or "")
     if parsed.get_backend_name() == "sqlite":
         engine = create_async_engine(parsed, **options)
         _embed(engine)
@@ -70,7 +70,8 @@ def _embed(engine: AsyncEngine) -> None:
             "foreign_keys = ON",
             "recursive_triggers = ON",  # or INSERT OR REPLACE would delete past the triggers
             f"cache_size = -{_SQLITE_CACHE_KIB}",  # the 2 MB it takes by itself hold no batch of a thousand commands
-            # A batch writes some thousand pages; checkpointed after each, every page is written twice for nothing.
+            # A batch changes some thousand pages, many of them the index pages that the batch before changed:
+            # checkpointed after each, every page is written twice for nothing.
             f"wal_autocheckpoint = {_SQLITE_WAL_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
