@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
@@ -32,6 +32,7 @@ from penpay.domain.shared.ids import UserId
 from penpay.infrastructure.deriv.gateway import DerivWsGateway
 from penpay.infrastructure.mpesa.client import DarajaClient
 from penpay.infrastructure.security.blind_index import BlindIndex
+from penpay.infrastructure.security.checkpoint_keys import CheckpointKey
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyPurpose
 from penpay.infrastructure.security.path_tokens import PathTokens
@@ -41,6 +42,7 @@ from penpay.infrastructure.sql.engine import open_engine, reading
 from penpay.infrastructure.sql.evidence import (
     DerivTransferRepository,
     MpesaRequestRepository,
+    RequestsByCheckout,
     RequestsByReceipt,
     SubjectsOfRequests,
     SubjectsOfTransfers,
@@ -61,6 +63,7 @@ from penpay.infrastructure.sql.payments import (
     TransactionRepository,
     WebhookRepository,
 )
+from penpay.infrastructure.sql.publication import SqlPublication
 from penpay.infrastructure.sql.queries import SqlLedgerBooks, SqlPaymentBooks
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
 from penpay.infrastructure.sql.tables import ledger_journals
@@ -69,12 +72,14 @@ from penpay.infrastructure.system import UuidV7
 from penpay.workers.deposit import DERIV_TRANSFERS_WORKER, MPESA_REQUESTS_WORKER, DepositWorker, MpesaRequestDriver
 from penpay.workers.deriv_transfer import DerivTransferWorker
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
+from penpay.workers.publisher import PUBLISHER, Publisher
 from penpay.workers.runtime import ITEM, Wakeups, Worker
 
 T = TypeVar("T")
 
 _CALLBACKS_WORKER: Final = "mpesa_callback"
 _HOUR_MS: Final = 3_600_000
+_CREDITS_OVERLAP: Final = timedelta(days=1)
 _SETTLE_SECONDS: Final = 10
 """How long calls that are out may take to be answered when the System stops."""
 
@@ -151,6 +156,7 @@ class System:
                 SubjectsOfRequests(),
                 SubjectsOfTransfers(),
                 RequestsByReceipt(),
+                RequestsByCheckout(self._index),
             ),
             appenders=(EntryAppender(),),
         )
@@ -179,7 +185,7 @@ class System:
             random=self.random,
             spawn=self.spawn,
             on_credit=self._book_credit,
-            credits_since=await self._last_credit(),
+            credits_since=await self._credits_complete_until(),
         )
         self.mpesa = DarajaClient(
             http=self._http,
@@ -201,6 +207,12 @@ class System:
         pushes = MpesaRequestDriver(executor=self.executor, mpesa=self.mpesa, tokens=self._tokens)
         transfers = DerivTransferWorker(executor=self.executor, deriv=self.deriv)
         callbacks = MpesaCallbackWorker(executor=self.executor)
+        publisher = Publisher(
+            publication=SqlPublication(self.engine),
+            signer=CheckpointKey(self._settings.derived_key(KeyPurpose.AUDIT_CHECKPOINT)),
+            clock=self.clock,
+            holder=self.ids.new(),
+        )
 
         def worker(
             name: str,
@@ -244,6 +256,7 @@ class System:
                 lambda found: found.webhook_id,
                 callbacks.handle,
             ),
+            worker(PUBLISHER, publisher.look, lambda found: found, publisher.handle),
         )
 
     async def _keep_house(self) -> None:
@@ -275,20 +288,24 @@ class System:
         return await migrations.revision_of(self.engine) == migrations.head()
 
     def _wake(self, consumers: frozenset[str]) -> None:
-        for consumer in consumers:
+        for consumer in (*consumers, PUBLISHER):
             self._wakeups.wake(consumer)
 
     async def _book_credit(self, credit: IncomingCredit) -> None:
         await self.executor.execute(BookIncomingCredit(credit=credit))
 
-    async def _last_credit(self) -> datetime:
-        """Since when the books may lack credits on the agent account: the last one booked, or their beginning."""
+    async def _credits_complete_until(self) -> datetime:
+        """Before when the books lack no credit on the agent account.
+
+        A day before the last one booked: the stream may have missed one shortly before, and statements may have been
+        out of reach since. The books' own beginning where none was booked yet.
+        """
         newest = select(func.max(ledger_journals.c.happened_at)).where(ledger_journals.c.kind == INCOMING_CREDIT)
         oldest = select(func.min(ledger_journals.c.recorded_at))
         async with reading(self.engine).connect() as connection:
             last: datetime | None = (await connection.execute(newest)).scalar_one()
             first: datetime | None = (await connection.execute(oldest)).scalar_one()
-        return last or first or self.clock.now()
+        return last - _CREDITS_OVERLAP if last else first or self.clock.now()
 
 
 def build(settings: Settings, ports: Ports | None = None) -> System:

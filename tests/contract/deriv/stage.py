@@ -138,7 +138,9 @@ class Stage:
             on_credit=self._take,
             credits_since=self.started,
             timings=DerivTimings(
-                answer_within_ms=self.answer_within_ms, pong_within_ms=max(200, self.answer_within_ms // 2)
+                answer_within_ms=self.answer_within_ms,
+                pong_within_ms=max(200, self.answer_within_ms // 2),
+                sweep_every_ms=50_000,
             ),
         )
 

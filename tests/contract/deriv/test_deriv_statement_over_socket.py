@@ -160,3 +160,15 @@ async def test_a_credit_that_came_while_nobody_listened_is_delivered(deriv: Stag
 
     told = [credit.provider_id for credit in deriv.credits]
     assert [str(lost.transaction_id), str(missed.transaction_id)] == told
+
+
+async def test_a_credit_the_stream_missed_is_found_although_later_ones_were_told(deriv: Stage) -> None:
+    """A push is lost, the next one arrives, the session lives on: the statement is read now and then and tells it."""
+    deriv.fault(LosePush(), call="transaction")
+    lost = await deriv.simulator.exchange.pay_agent(client_id=CLIENT, agent_id=AGENT, cents=25_00)
+    told = await deriv.simulator.exchange.pay_agent(client_id=CLIENT, agent_id=AGENT, cents=35_00)
+
+    await eventually(lambda: len(deriv.credits) == 2)
+
+    assert [str(told.transaction_id), str(lost.transaction_id)] == [credit.provider_id for credit in deriv.credits]
+    assert 1 == deriv.connects

@@ -33,6 +33,10 @@ ROWS = (
         " (batch_id, ordinal, recorded_at, actor, action, subject_type, subject_id, facts, row_hash)"
         f" VALUES ('{A}', 0, {MOMENT}, 'operator', 'user.registered', 'user', '{D}', '{{}}', 'x')"
     ),
+    f"INSERT INTO command_batches (batch_id, state, recorded_at) VALUES ('{A}', 'COMMITTED', {MOMENT})",
+    f"INSERT INTO event_positions VALUES (1, '{C}')",
+    f"INSERT INTO audit_seals VALUES (1, '{A}', 1, 'x')",
+    f"INSERT INTO audit_checkpoints VALUES (1, 'x', 1, {MOMENT}, 'k', 'x')",
 )
 
 FORBIDDEN = {
@@ -40,6 +44,9 @@ FORBIDDEN = {
     "ledger_journals": ("reference", "id"),
     "domain_events": ("payload", "id"),
     "audit_logs": ("actor", "batch_id, ordinal"),
+    "event_positions": ("event_id", "position"),
+    "audit_seals": ("seal", "position"),
+    "audit_checkpoints": ("signature", "position"),
 }
 """Each protected table, a column somebody would like to change, and its key."""
 

@@ -38,13 +38,19 @@ def _table(connection: Connection, seen: Any, name: str) -> dict[str, object]:
         "checks": {check["name"]: check["sqltext"] for check in seen.get_check_constraints(name)},
         "foreign keys": sorted(str(key) for key in seen.get_foreign_keys(name)),
         "unique": sorted(str(key) for key in seen.get_unique_constraints(name)),
-        "indexes": sorted(str(index) for index in seen.get_indexes(name)),
+        "indexes": sorted(_told(index) for index in seen.get_indexes(name)),
     }
     if connection.dialect.name == "sqlite":
         found["without rowid"] = connection.execute(
             text("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = :name"), {"name": name}
         ).scalar_one()
     return found
+
+
+def _told(index: Any) -> str:
+    """All of an index, the condition of a partial one in words."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return str({**index, "dialect_options": options})
 
 
 async def test_the_migrated_schema_is_the_one_of_the_code(engine: AsyncEngine) -> None:

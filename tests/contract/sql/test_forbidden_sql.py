@@ -13,15 +13,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from penpay.domain.shared.errors import Forbidden
 from penpay.infrastructure.sql.tables import (
     APPEND_ONLY,
+    audit_checkpoints,
     audit_logs,
+    audit_seals,
     command_batches,
     deliveries,
     domain_events,
+    event_positions,
+    leases,
     ledger_accounts,
     ledger_entries,
     ledger_journals,
 )
 from tests.contract.sql.commands import Knock, Move, wallet
+from tests.contract.sql.publishers import Press
 from tests.contract.sql.world import World
 
 A, B = wallet(1), wallet(2)
@@ -35,6 +40,7 @@ async def kept(world: World) -> World:
     await world.execute(Move(A, B, 1, "m"))
     with pytest.raises(Forbidden):
         await world.execute(Knock("mallory"))
+    await Press(world).run()
     return world
 
 
@@ -113,6 +119,15 @@ CHANGES: list[tuple[Table, Mapping[str, Any], str]] = [
     (audit_logs, {"actor": "somebody else"}, "pk_audit_logs"),
     (command_batches, {"state": "ABANDONED"}, "pk_command_batches"),
     (command_batches, {"batch_id": NEW, "state": "PERHAPS"}, "ck_command_batches_state"),
+    (event_positions, {"event_id": NEW}, "pk_event_positions"),
+    (event_positions, {"position": 99}, "uq_event_positions_event_id"),
+    (event_positions, {"position": 99, "event_id": NEW}, "fk_event_positions_event_id"),
+    (audit_seals, {"batch_id": NEW}, "pk_audit_seals"),
+    (audit_seals, {"position": 99}, "uq_audit_seals_batch_id"),
+    (audit_seals, {"position": 99, "batch_id": NEW}, "fk_audit_seals_batch_id"),
+    (audit_checkpoints, {"seal": "x"}, "pk_audit_checkpoints"),
+    (audit_checkpoints, {"position": 99}, "fk_audit_checkpoints_position"),
+    (leases, {"fence": 7}, "pk_leases"),
 ]
 KINDS = {"ck": "CHECK constraint", "fk": "FOREIGN KEY constraint", "pk": "UNIQUE constraint", "uq": "UNIQUE constraint"}
 
@@ -157,9 +172,10 @@ async def test_no_statement_overdraws_an_account(kept: World, code: str, *, refu
         assert 1 == await kept.change(statement, code=code)
 
 
+PUBLISHED = (event_positions, audit_seals, audit_checkpoints)
 REQUIRED = [
     (table, column.name)
-    for table in (ledger_entries, ledger_journals, ledger_accounts, domain_events, audit_logs, deliveries)
+    for table in (ledger_entries, ledger_journals, ledger_accounts, domain_events, audit_logs, deliveries, *PUBLISHED)
     for column in table.columns
     if not column.nullable
 ]

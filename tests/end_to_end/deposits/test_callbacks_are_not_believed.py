@@ -12,18 +12,9 @@ from penpay.demo.world import PHONE, PIN
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql.tables import webhook_logs
 from penpay.sandbox.faults import AlteredCallback, LostCallback, RepeatedCallback, StuckPending
-from tests.end_to_end.deposits.stage import (
-    BOOKED,
-    COMPLETED,
-    IN_SUSPENSE,
-    OUTSIDE,
-    PAID,
-    UNTOUCHED,
-    Books,
-    Stage,
-    failure_body,
-    success_body,
-)
+from tests.end_to_end.deposits.books import COMPLETED, IN_SUSPENSE, UNTOUCHED, Books
+from tests.end_to_end.deposits.callbacks import failure_body, success_body
+from tests.end_to_end.deposits.stage import OUTSIDE, Stage
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -36,19 +27,13 @@ async def prompted_deposit(stage: Stage) -> tuple[str, str, str]:
     return deposit, await stage.token(deposit), await stage.checkout_request_id()
 
 
-async def test_another_amount_is_asked_about_and_what_was_told_goes_to_suspense(each_stage: Stage) -> None:
-    """The callback tells KES 500.00; M-Pesa confirms a payment, so those go to suspense and nothing is forwarded."""
+async def test_another_amount_is_asked_about_and_the_payment_goes_to_suspense(each_stage: Stage) -> None:
+    """The callback tells KES 500.00 of a push for KES 1,321.00, which M-Pesa confirms: those are in suspense."""
     deposit = await each_stage.paid_deposit(AlteredCallback(amount_cents=50_000))
 
     assert ("IN_REVIEW", None, None) == await each_stage.ended(deposit)
-    assert [("AMOUNT_OR_PHONE_MISMATCH", 50_000, "KES")] == await each_stage.reviews()
-    expected = Books(
-        collection=50_000,
-        suspense_kes=50_000,
-        at_operator_payer=PAID.at_operator_payer,
-        at_operator_paybill=PAID.at_operator_paybill,
-    )
-    assert expected == await each_stage.books()
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES")] == await each_stage.reviews()
+    assert IN_SUSPENSE == await each_stage.books()
     assert 0 == await each_stage.transfers_made()
 
 
@@ -74,17 +59,32 @@ async def test_another_amount_of_a_payment_that_never_happened_is_reviewed_witho
     assert UNTOUCHED == await stage.books()
 
 
-async def test_a_callback_that_disagrees_with_what_is_in_suspense_is_for_people(stage: Stage) -> None:
-    """KES 500.00 were told first and are in suspense; a callback then tells the amount that was asked for."""
+async def test_a_callback_that_agrees_with_what_is_in_suspense_tells_nothing_new(stage: Stage) -> None:
+    """KES 500.00 were told first; callbacks then tell what was asked for, and what was told first."""
     deposit, token, checkout = await prompted_deposit(stage)
     stage.fail(AlteredCallback(amount_cents=50_000))
     await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
     assert "IN_REVIEW" == (await stage.ended(deposit))[0]
     await stage.call_back(token, success_body(checkout))
+    await stage.call_back(token, success_body(checkout, cents=50_000))
 
-    assert ["APPLIED", "CONTRADICTS"] == await stage.webhooks_settled(2)
-    assert [("AMOUNT_OR_PHONE_MISMATCH", 50_000, "KES"), ("CONTRADICTION", 0, "KES")] == await stage.reviews()
-    assert (50_000, 0) == ((await stage.books()).suspense_kes, (await stage.books()).wallet_kes)
+    assert ["APPLIED", "REPEATED", "REPEATED"] == await stage.webhooks_settled(3)
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES")] == await stage.reviews()
+    assert IN_SUSPENSE == await stage.books()
+
+
+async def test_callbacks_that_disagree_with_what_is_in_suspense_are_one_question(stage: Stage) -> None:
+    """After KES 500.00, two more callbacks tell KES 600.00 and KES 700.00: one review about all that is in suspense."""
+    deposit, token, checkout = await prompted_deposit(stage)
+    stage.fail(AlteredCallback(amount_cents=50_000))
+    await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+    assert "IN_REVIEW" == (await stage.ended(deposit))[0]
+    await stage.call_back(token, success_body(checkout, cents=60_000))
+    await stage.call_back(token, success_body(checkout, cents=70_000))
+
+    assert ["APPLIED", "CONTRADICTS", "CONTRADICTS"] == await stage.webhooks_settled(3)
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES"), ("CONTRADICTION", 132_100, "KES")] == await stage.reviews()
+    assert IN_SUSPENSE == await stage.books()
 
 
 async def test_a_failure_does_not_silence_a_disputed_payment(stage: Stage) -> None:
@@ -97,12 +97,12 @@ async def test_a_failure_does_not_silence_a_disputed_payment(stage: Stage) -> No
     await stage.call_back(token, failure_body(checkout))
 
     assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=ONE_SECOND)
-    assert [("AMOUNT_OR_PHONE_MISMATCH", 50_000, "KES")] == await stage.reviews()
-    assert 50_000 == (await stage.books()).suspense_kes
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES")] == await stage.reviews()
+    assert IN_SUSPENSE == await stage.books()
 
 
 async def test_a_forged_amount_before_the_true_callback_does_not_book_the_payment_twice(stage: Stage) -> None:
-    """Both tell of one payment: it is in suspense once, with the amount told last, and people decide."""
+    """Both tell of one payment: it is in suspense once, and people decide."""
     deposit, token, checkout = await prompted_deposit(stage)
     await stage.call_back(token, success_body(checkout, cents=50_000))
     await stage.until(lambda: stage.is_push(deposit, "ACCEPTED", code="4999"))  # asked, and not paid yet
@@ -132,33 +132,30 @@ async def test_a_forged_success_is_booked_asked_about_and_taken_back(each_stage:
     assert 0 == await stage.transfers_made()
 
 
-async def test_a_callback_of_another_prompt_is_for_people_and_a_true_one_is_still_booked(stage: Stage) -> None:
-    """The CheckoutRequestID is not the one the answer named; the payment that follows stays in the wallet."""
+async def test_a_callback_of_another_prompt_than_the_one_we_were_told_stops_nothing(stage: Stage) -> None:
+    """The CheckoutRequestID is not the one our own call was answered: kept, told apart, and the deposit goes on."""
     deposit, token, _ = await prompted_deposit(stage)
     await stage.call_back(token, success_body("ws_CO_01012026000000000000000000"))
-    assert ("IN_REVIEW", None, None) == await stage.ended(deposit)
-    assert [("IDENTITY_MISMATCH", 0, "KES")] == await stage.reviews()
-    assert UNTOUCHED == await stage.books()
+    await stage.call_back(token, failure_body("ws_CO_01012026000000000000000000"))
     await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
 
-    assert ["CONTRADICTS", "APPLIED"] == await stage.webhooks_settled(2)
-    await stage.until(lambda: stage.is_push(deposit, "CONFIRMED", due_at=None))
-    assert "IN_REVIEW" == (await stage.transaction(deposit))["status"]
-    assert [("IDENTITY_MISMATCH", 0, "KES"), ("CONFIRMED_LATE", 132_100, "KES")] == await stage.reviews()
-    assert BOOKED == await stage.books()
-    assert 0 == await stage.transfers_made()
+    assert ("COMPLETED", None, None) == await stage.ended(deposit)
+    assert ["CONTRADICTS", "CONTRADICTS", "APPLIED"] == await stage.webhooks_settled(3)
+    assert [] == await stage.reviews()
+    assert COMPLETED == await stage.books()
 
 
-async def test_a_payment_found_by_asking_while_people_decide_is_booked_too(stage: Stage) -> None:
-    """As before, but the true callback is lost."""
-    deposit, token, _ = await prompted_deposit(stage)
+async def test_a_failure_nobody_else_tells_of_is_asked_about_once_the_prompt_is_over(stage: Stage) -> None:
+    """A forged failure ends the deposit, she pays, and the true callback is lost: two minutes later we know."""
+    deposit, token, checkout = await prompted_deposit(stage)
     stage.fail(LostCallback())
-    await stage.call_back(token, success_body("ws_CO_01012026000000000000000000"))
+    await stage.call_back(token, failure_body(checkout))
     await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
-    await stage.until(lambda: stage.is_push(deposit, "CONFIRMED", due_at=None), advancing=ONE_SECOND)
+    await stage.until(lambda: stage.is_push(deposit, "FAILED", due_at=None), advancing=ONE_SECOND)
 
-    assert [("IDENTITY_MISMATCH", 0, "KES"), ("CONFIRMED_LATE", 132_100, "KES")] == await stage.reviews()
-    assert BOOKED == await stage.books()
+    assert "FAILED" == (await stage.transaction(deposit))["status"]
+    assert [("CONTRADICTION", 132_100, "KES")] == await stage.reviews()
+    assert IN_SUSPENSE == await stage.books()
 
 
 async def test_a_tampered_path_is_refused_and_what_was_sent_is_kept_sealed(stage: Stage) -> None:

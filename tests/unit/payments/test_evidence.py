@@ -139,11 +139,13 @@ def test_a_transfer_excludes_another_outflow_until_it_has_failed(state: Evidence
     assert expected == transfer(state).open_outflow_of
 
 
-def test_the_first_id_learned_of_a_push_stays() -> None:
-    """Answer and callback may come in either order; neither replaces what the other told."""
-    by_answer = request().learned("ws_CO_1", None)
-    by_both = by_answer.learned("ws_CO_2", "29115-1")
-    assert ("ws_CO_1", "29115-1") == (by_both.checkout_request_id, by_both.merchant_request_id)
+def test_the_answer_to_our_own_call_outranks_what_a_callback_says_of_the_ids() -> None:
+    """A callback's id serves until our own call is answered; no later callback replaces either."""
+    by_callback = request().told("ws_CO_2").told("ws_CO_3")
+    assert ("ws_CO_2", False) == (by_callback.checkout_request_id, by_callback.is_identified)
+    by_answer = by_callback.identified("ws_CO_1", "29115-1")
+    assert ("ws_CO_1", True) == (by_answer.told("ws_CO_4").checkout_request_id, by_answer.is_identified)
+    assert by_answer == by_answer.identified(None, None)
 
 
 def test_a_push_is_disputed_once_a_callback_told_something_else() -> None:

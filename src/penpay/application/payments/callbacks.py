@@ -24,10 +24,11 @@ from penpay.application.payments.collecting import (
     request_and_transaction,
     requests_footprint,
 )
-from penpay.application.payments.policy import WEBHOOK_RETRY_AFTER
+from penpay.application.payments.policy import FAILURE_CONFIRMED_AFTER, WEBHOOK_RETRY_AFTER
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     MPESA_REQUESTS,
+    REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
     TRANSACTIONS,
@@ -109,6 +110,7 @@ class ApplyWebhookHandler:
     async def footprint(self, commands: Sequence[ApplyWebhook], find: Find) -> Footprint:
         receipts = {c.callback.receipt for c in commands if c.callback and c.callback.receipt}
         await find(REQUESTS_BY_RECEIPT, receipts)
+        await find(REQUESTS_BY_CHECKOUT, {c.callback.checkout_request_id for c in commands if c.callback})
         footprint = await requests_footprint({command.request_id for command in commands}, find)
         return footprint.add(WEBHOOKS, *(command.webhook_id for command in commands))
 
@@ -141,16 +143,21 @@ class ApplyWebhookHandler:
         work.put(TRANSACTIONS, transaction.id, transaction)
         work.record(event)
         known = request.checkout_request_id
+        owner = work.found(REQUESTS_BY_CHECKOUT, callback.checkout_request_id)
+        if known != callback.checkout_request_id and (request.is_identified or owner not in {None, request.id}):
+            # Our own call was told another id, or another push goes by this one: it tells of no payment of ours.
+            return WebhookOutcome.CONTRADICTS
         if known is not None and callback.checkout_request_id != known:
             return _contradiction(work, request, transaction, ReviewReason.IDENTITY_MISMATCH)
-        request = request.learned(callback.checkout_request_id, callback.merchant_request_id)
+        request = request.told(callback.checkout_request_id)
         verdict = callback_verdict(callback.result_code)
         if request.is_final:
             return self._after_the_end(request, transaction, callback, verdict, work)
         if verdict is PaymentOutcome.PAID:
             return self._paid(request, transaction, subject, callback, work)
         if verdict is PaymentOutcome.FAILED and request.state is not EvidenceState.INTENDED and not request.is_disputed:
-            failed = request.moved(EvidenceState.FAILED, work.now, due_at=None, code=callback.result_code)
+            due_at = work.now + FAILURE_CONFIRMED_AFTER
+            failed = request.moved(EvidenceState.FAILED, work.now, due_at=due_at, code=callback.result_code)
             work.put(MPESA_REQUESTS, request.id, failed)
             fail_deposit(work, transaction, failure_code(callback.result_code))
             return WebhookOutcome.APPLIED
@@ -183,14 +190,14 @@ class ApplyWebhookHandler:
         """A callback for a push whose outcome is known: a repeat, a receipt that comes later, or a contradiction."""
         confirmed = request.state is EvidenceState.CONFIRMED
         if verdict is not PaymentOutcome.PAID:
-            if verdict is PaymentOutcome.FAILED and confirmed:
+            if verdict is PaymentOutcome.FAILED and confirmed and not request.is_refuted:
                 return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
             return WebhookOutcome.REPEATED
         in_suspense = request.is_disputed and request.verified_at is not None
         if not confirmed and not in_suspense:
             # Money after a failure: believed only when M-Pesa says so itself, and then it is nobody's yet.
             return _dispute(work, request, callback)
-        agrees = request.disputed_cents == _told(request, callback) if in_suspense else _fits(request, callback, work)
+        agrees = _fits(request, callback, work) or (in_suspense and request.disputed_cents == _told(request, callback))
         if not agrees or request.receipt not in {None, callback.receipt}:
             return _contradiction(work, request, transaction, ReviewReason.CONTRADICTION)
         if request.receipt is None and callback.receipt is not None and not in_suspense:

@@ -14,7 +14,14 @@ from penpay.application.payments.policy import (
     backoff,
 )
 from penpay.application.payments.reviewing import open_review
-from penpay.application.payments.rows import MPESA_REQUESTS, SUBJECTS_OF_REQUESTS, TRANSACTIONS, ReviewReason, Subject
+from penpay.application.payments.rows import (
+    MPESA_REQUESTS,
+    REQUESTS_BY_CHECKOUT,
+    SUBJECTS_OF_REQUESTS,
+    TRANSACTIONS,
+    ReviewReason,
+    Subject,
+)
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
 from penpay.domain.mpesa.gateway import PaymentAnswer, PaymentOutcome, PushAnswer, PushOutcome
@@ -139,6 +146,8 @@ class RecordPushAnswerHandler:
         self._policy = policy
 
     async def footprint(self, commands: Sequence[RecordPushAnswer], find: Find) -> Footprint:
+        told = {command.answer.checkout_request_id for command in commands}
+        await find(REQUESTS_BY_CHECKOUT, {checkout for checkout in told if checkout is not None})
         return await requests_footprint({command.request_id for command in commands}, find)
 
     def handle(self, command: RecordPushAnswer, work: Work) -> None:
@@ -156,12 +165,7 @@ class RecordPushAnswerHandler:
             outcome=answer.outcome.value,
             code=answer.code,
         )
-        known = request.checkout_request_id
-        if known is not None and answer.checkout_request_id not in {None, known}:
-            open_review(work, transaction, ReviewReason.IDENTITY_MISMATCH, booked_amount(request))
-            work.put(MPESA_REQUESTS, request.id, request.moved(request.state, work.now, due_at=None))
-            return
-        request = request.learned(answer.checkout_request_id, answer.merchant_request_id)
+        request = _identified(work, request, answer)
         if request.state is not EvidenceState.SENDING:
             self._after_the_callback(request, transaction, answer, work)
             return
@@ -188,9 +192,9 @@ class RecordPushAnswerHandler:
 
     def _too_late(self, request: MpesaRequest, answer: PushAnswer, work: Work) -> None:
         """The lease had lapsed. What the sender decides no longer counts, but the id is what we can ask by."""
-        if request.checkout_request_id is not None or answer.checkout_request_id is None:
+        if request.is_identified or answer.checkout_request_id is None:
             raise LostLicence
-        learned = request.learned(answer.checkout_request_id, answer.merchant_request_id)
+        learned = _identified(work, request, answer)
         due_at = request.due_at and min(request.due_at, work.now + self._policy.first_query_after)
         work.put(MPESA_REQUESTS, request.id, replace(learned, due_at=due_at, version=request.version + 1))
         work.audit(_ACTOR, "mpesa_request.identified", "mpesa_request", request.id)
@@ -235,19 +239,20 @@ class RecordPaymentAnswerHandler:
     def _paid(request: MpesaRequest, transaction: Transaction, subject: Subject, work: Work) -> None:
         now = work.now
         verified = replace(request, verified_at=now)
-        if request.disputed_cents is not None:
-            disputed = Money(request.disputed_cents, Currency.KES)
+        if request.is_disputed or request.state is EvidenceState.FAILED:
+            # What was paid is what we asked for: that push is what M-Pesa confirms, whatever a callback tells of it.
             postings.payment_unmatched(
-                work, transaction=transaction.id, reference=str(request.id), amount=disputed, happened_at=now
+                work, transaction=transaction.id, reference=str(request.id), amount=request.amount, happened_at=now
             )
             reason = (
                 ReviewReason.CONTRADICTION
                 if request.state is EvidenceState.FAILED
                 else ReviewReason.AMOUNT_OR_PHONE_MISMATCH
             )
-            open_review(work, transaction, reason, disputed, asked_cents=request.amount.cents)
+            open_review(work, transaction, reason, request.amount, told_cents=request.disputed_cents)
             state = request.state if request.is_final else EvidenceState.CONFIRMED
-            work.put(MPESA_REQUESTS, request.id, verified.moved(state, now, due_at=None))
+            told = replace(verified, disputed_cents=request.disputed_cents or request.amount.cents)
+            work.put(MPESA_REQUESTS, request.id, told.moved(state, now, due_at=None))
         elif request.state is EvidenceState.CONFIRMED:
             work.put(MPESA_REQUESTS, request.id, verified.moved(request.state, now, due_at=None))
             after, event = transaction.moved(
@@ -274,7 +279,8 @@ class RecordPaymentAnswerHandler:
         if request.state is EvidenceState.CONFIRMED:
             postings.deposit_payment_refuted(work, reference=str(request.id))
             open_review(work, transaction, ReviewReason.PAYMENT_REFUTED, nothing, code=answer.code)
-            work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=None, code=answer.code))
+            refuted = replace(request, disputed_cents=request.amount.cents)
+            work.put(MPESA_REQUESTS, request.id, refuted.moved(request.state, now, due_at=None, code=answer.code))
             return
         if request.is_disputed:
             open_review(
@@ -304,11 +310,23 @@ class RecordPaymentAnswerHandler:
         work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=due_at, code=answer.code))
 
 
+def _identified(work: Work, request: MpesaRequest, answer: PushAnswer) -> MpesaRequest:
+    """With the ids our own call was answered; a push that a callback gave this id by mistake or malice loses it."""
+    checkout = answer.checkout_request_id
+    owner = None if checkout is None else work.found(REQUESTS_BY_CHECKOUT, checkout)
+    if owner is not None and owner != request.id:
+        other = work.get(MPESA_REQUESTS, owner)
+        if other is not None and other.checkout_request_id == checkout:
+            without = replace(other, checkout_request_id=None, version=other.version + 1)
+            work.put(MPESA_REQUESTS, owner, without)
+    return request.identified(checkout, answer.merchant_request_id)
+
+
 def booked_amount(request: MpesaRequest) -> Money:
-    """What the books hold for this push: its amount once it is confirmed, nothing before."""
-    if request.state is EvidenceState.CONFIRMED and not request.is_disputed:
-        return request.amount
-    return Money.zero(Currency.KES)
+    """What the books hold for this push, on the wallet or in suspense: its amount, or nothing."""
+    in_suspense = request.is_disputed and request.verified_at is not None
+    in_wallet = request.state is EvidenceState.CONFIRMED and not request.is_disputed
+    return request.amount if in_wallet or in_suspense else Money.zero(Currency.KES)
 
 
 def failure_code(code: str | None) -> str:

@@ -8,12 +8,14 @@ from typing import Final
 
 from penpay.domain.payments.limits import DepositLimits
 
-QUERY_BACKOFF_SECONDS: Final = (5, 15, 30, 60, 120, 300, 900)
+QUERY_BACKOFF_SECONDS: Final = (5, 15, 30, 60, 120, 300, 900, 3_600)
 """Between two questions about one prompt; the last one repeats (daraja.md §6.4)."""
 STATEMENT_BACKOFF_SECONDS: Final = (2, 5, 15, 60, 300)
 """Between two looks for one transfer in the statement (deriv.md §3)."""
 SEND_BACKOFF_SECONDS: Final = (1, 2, 5, 15, 30)
 """Before sending again what certainly never left."""
+FAILURE_CONFIRMED_AFTER: Final = timedelta(minutes=2)
+"""When M-Pesa is asked about a failure that only a callback told: after any prompt is over."""
 PAYMENT_UNRESOLVED_AFTER: Final = timedelta(hours=48)
 """After this M-Pesa's own records are out of reach (daraja.md §5.9), and people take over."""
 TRANSFER_UNRESOLVED_AFTER: Final = timedelta(minutes=10)

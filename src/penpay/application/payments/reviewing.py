@@ -18,7 +18,14 @@ from penpay.domain.shared.money import Currency, Money
 def open_review(
     work: Work, transaction: Transaction, reason: ReviewReason, amount: Money, **facts: Fact
 ) -> Transaction:
-    """Open a review about `amount` (zero when nothing moved) and move the transaction to it unless it has ended."""
+    """Open a review about `amount` (zero when nothing moved) and move the transaction to it unless it has ended.
+
+    A transaction is under one review for each reason: asked again, that one takes the amount and facts known now.
+    """
+    known = work.get(REVIEWS, (transaction.id, reason))
+    if known is not None:
+        work.put(REVIEWS, (transaction.id, reason), replace(known, amount=amount, facts=facts))
+        return transaction
     review = Review(
         id=ReviewId(work.ids.new()),
         transaction_id=transaction.id,
@@ -27,7 +34,7 @@ def open_review(
         facts=facts,
         opened_at=work.now,
     )
-    work.add(REVIEWS, review.id, review)
+    work.put(REVIEWS, (transaction.id, reason), review)
     status = transaction.status if transaction.is_terminal else TransactionStatus.IN_REVIEW
     after, event = transaction.moved(
         "ReviewOpened",

@@ -103,7 +103,8 @@ class Review:
     opened_at: datetime
 
 
-REVIEWS: Final[Kind[ReviewId, Review]] = Kind("reviews")
+REVIEWS: Final[Kind[tuple[TransactionId | None, ReviewReason], Review]] = Kind("reviews")
+"""By what a review asks: a transaction is under one review for each reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,3 +153,5 @@ SUBJECTS_OF_REQUESTS: Final[Index[MpesaRequestId, Subject]] = Index("subjects_of
 SUBJECTS_OF_TRANSFERS: Final[Index[DerivTransferId, tuple[Subject, str]]] = Index("subjects_of_transfers")
 """The subject, and the transfer's reference."""
 REQUESTS_BY_RECEIPT: Final[Index[str, MpesaRequestId]] = Index("requests_by_receipt")
+REQUESTS_BY_CHECKOUT: Final[Index[str, MpesaRequestId]] = Index("requests_by_checkout")
+"""By CheckoutRequestID."""

@@ -139,8 +139,9 @@ class MpesaRequest(Evidence):
     """Unique, 12 characters; returns as BillRefNumber in a C2B confirmation."""
     phone: PhoneNumber
     checkout_request_id: str | None = None
-    """Learned from the answer or the callback, whichever comes first; the other must agree."""
+    """Told by the answer to our own call, or by a callback while there is no such answer."""
     merchant_request_id: str | None = None
+    """Told by the answer to our own call alone."""
     receipt: str | None = None
     verified_at: datetime | None = None
     """When M-Pesa confirmed the payment to our own question."""
@@ -153,13 +154,25 @@ class MpesaRequest(Evidence):
         """Whether a callback claimed something that our own question must settle."""
         return self.disputed_cents is not None
 
-    def learned(self, checkout_request_id: str | None, merchant_request_id: str | None) -> MpesaRequest:
-        """With M-Pesa's ids, where they were not known yet."""
-        return replace(
-            self,
-            checkout_request_id=self.checkout_request_id or checkout_request_id,
-            merchant_request_id=self.merchant_request_id or merchant_request_id,
-        )
+    @property
+    def is_refuted(self) -> bool:
+        """Whether M-Pesa, asked by us, has denied the payment that a callback announced."""
+        return self.state is EvidenceState.CONFIRMED and self.is_disputed and self.verified_at is None
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the answer to our own call has told M-Pesa's ids; what a callback tells may be anybody's word."""
+        return self.merchant_request_id is not None
+
+    def identified(self, checkout_request_id: str | None, merchant_request_id: str | None) -> MpesaRequest:
+        """With the ids that the answer to our own call told, whatever a callback has said before."""
+        if checkout_request_id is None:
+            return self
+        return replace(self, checkout_request_id=checkout_request_id, merchant_request_id=merchant_request_id or "")
+
+    def told(self, checkout_request_id: str) -> MpesaRequest:
+        """With the id a callback names, where none is known."""
+        return replace(self, checkout_request_id=self.checkout_request_id or checkout_request_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,18 +12,19 @@ COMPLETED, FAILED and REVERSED are terminal. IN_REVIEW waits for people; money i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
-from penpay.domain.shared.errors import IllegalMove
+from penpay.domain.shared.errors import DomainError, IllegalMove
 from penpay.domain.shared.events import DomainEvent, Fact
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.locked_rate import DepositQuote, LockedRate
-from penpay.domain.shared.money import Money
+from penpay.domain.shared.money import Currency, Money
 
 
 class TransactionType(StrEnum):
@@ -69,6 +70,9 @@ ALLOWED: Final[Mapping[TransactionStatus, frozenset[TransactionStatus]]] = Mappi
 )
 
 AGGREGATE: Final = "Transaction"
+CREATED: Final = "TransactionCreated"
+_LEARNED: Final = ("receipt", "failure_code", "recovered_by")
+"""Fields that a move's facts of these names fill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ class Transaction:
     def _noted(
         self, event: str, status: TransactionStatus, at: datetime, facts: Mapping[str, Fact]
     ) -> tuple[Transaction, DomainEvent]:
-        known = {name: facts[name] for name in ("receipt", "failure_code", "recovered_by") if facts.get(name)}
+        known = {name: facts[name] for name in _LEARNED if facts.get(name)}
         after = replace(self, status=status, updated_at=at, version=self.version + 1, **known)  # type: ignore[arg-type]  # the three are text
         payload = {"status": status.value, "at": at.isoformat(), **facts}
         return after, DomainEvent(event, AGGREGATE, self.id, after.version, payload)
@@ -157,4 +161,68 @@ def create_deposit(
         "rate_locked_at": rate.locked_at.isoformat(),
         "rate_expires_at": rate.expires_at.isoformat(),
     }
-    return created, DomainEvent("TransactionCreated", AGGREGATE, transaction_id, 1, payload)
+    return created, DomainEvent(CREATED, AGGREGATE, transaction_id, 1, payload)
+
+
+class BrokenHistory(Exception):
+    """Events that no transaction can have had; the message says which and why."""
+
+
+def rebuilt(events: Iterable[DomainEvent]) -> Transaction:
+    """The transaction its events tell of, given in their order from the first. Raises BrokenHistory."""
+    transaction: Transaction | None = None
+    for expected, event in enumerate(events, 1):
+        if event.sequence != expected or event.schema_version != 1:
+            raise BrokenHistory(f"Event {expected} is missing, or of a version that is not known.")
+        try:
+            transaction = _created(event) if transaction is None else _followed(transaction, event)
+        except (KeyError, TypeError, ValueError, AttributeError, DomainError):
+            raise BrokenHistory(f"Event {expected}, {event.name}, cannot have happened there.") from None
+    if transaction is None:
+        raise BrokenHistory("There is no event.")
+    return transaction
+
+
+def _created(event: DomainEvent) -> Transaction:
+    if event.name != CREATED:
+        raise ValueError(event.name)
+    told: Mapping[str, Any] = event.payload
+    at = datetime.fromisoformat(told["at"])
+    usd, kes = Currency.USD, Currency.KES
+    return Transaction(
+        id=TransactionId(event.aggregate_id),
+        user_id=UserId(UUID(told["user_id"])),
+        type=TransactionType(told["type"]),
+        status=TransactionStatus(told["status"]),
+        amount=Money(told["amount_cents"], Currency(told["currency"])),
+        deriv_login_id=told["deriv_login_id"],
+        rate=LockedRate(
+            base=usd,
+            quote=kes,
+            mid_e8=told["rate_mid_e8"],
+            spread_bps=told["rate_spread_bps"],
+            source=told["rate_source"],
+            locked_at=datetime.fromisoformat(told["rate_locked_at"]),
+            expires_at=datetime.fromisoformat(told["rate_expires_at"]),
+        ),
+        quote=DepositQuote(
+            usd=Money(told["usd_cents"], usd),
+            kes_at_mid=Money(told["kes_at_mid_cents"], kes),
+            kes_priced=Money(told["kes_priced_cents"], kes),
+            kes_charged=Money(told["kes_charged_cents"], kes),
+        ),
+        created_at=at,
+        updated_at=at,
+        version=event.sequence,
+    )
+
+
+def _followed(before: Transaction, event: DomainEvent) -> Transaction:
+    """The transaction after one more event; one that tells no status or moment leaves them as they were."""
+    told: Mapping[str, Any] = event.payload
+    status = TransactionStatus(told.get("status", before.status))
+    if status is not before.status and status not in ALLOWED[before.status]:
+        raise IllegalMove(status=before.status.value, to=status.value)
+    at = datetime.fromisoformat(told["at"]) if "at" in told else before.updated_at
+    known = {name: told[name] for name in _LEARNED if told.get(name)}
+    return replace(before, status=status, updated_at=at, version=event.sequence, **known)

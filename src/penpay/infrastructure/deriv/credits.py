@@ -13,11 +13,11 @@ from penpay.infrastructure.deriv.backoff import Backoff
 
 _log = logging.getLogger(__name__)
 
-_OVERLAP = timedelta(minutes=5)
-"""How far before the last credit a gap-fill begins, since a statement may lag (deriv.md §3)."""
+_OVERLAP = timedelta(hours=1)
+"""How far before the last reading of the statement the next one begins: a statement may lag (deriv.md §3)."""
 
 _REMEMBERED = 10_000
-"""Ids kept to drop repeats: far more than five minutes of credits. The handler's own unique key catches the rest."""
+"""Ids kept to drop repeats: far more than an hour of credits. The handler's own unique key catches the rest."""
 
 
 class IncomingCredits:
@@ -27,18 +27,26 @@ class IncomingCredits:
     """
 
     def __init__(self, handler: IncomingHandler, *, clock: Clock, random: Random, since: datetime) -> None:
-        """`since` is when the last credit known to the books happened: the first gap-fill begins there."""
+        """`since`: the books lack no credit from before; the first reading of the statement begins there."""
         self._handler = handler
         self._clock = clock
         self._random = random
-        self._last_taken = since
+        self._begins = since
         self._known: OrderedDict[str, None] = OrderedDict()
         self._queue: asyncio.Queue[IncomingCredit] = asyncio.Queue()
 
     @property
     def gap_begins(self) -> datetime:
-        """From when on the statement must be read after a connection was lost."""
-        return self._last_taken - _OVERLAP
+        """From when on the statement must be read.
+
+        A credit that was taken says nothing of those before it: the stream may have missed one. So only a reading of
+        the statement moves this on.
+        """
+        return self._begins
+
+    def filled(self, at: datetime) -> None:
+        """The statement has been read as it stood at this moment, and all it holds was offered."""
+        self._begins = max(self._begins, at - _OVERLAP)
 
     def offer(self, credit: IncomingCredit) -> None:
         """Queue a credit unless its id has been here before; never blocks."""
@@ -62,4 +70,3 @@ class IncomingCredits:
                 await self._clock.sleep(backoff.next_ms())
             else:
                 backoff.reset()
-                self._last_taken = max(self._last_taken, credit.happened_at)

@@ -40,6 +40,8 @@ class DerivTimings:
     pong_within_ms: int = 10_000
     answer_within_ms: int = 30_000
     statement_gap_ms: int = 5_000
+    sweep_every_ms: int = 600_000
+    """How often the statement is read for credits the stream has missed."""
 
 
 _FOR_DERIV = DerivTimings()
@@ -86,7 +88,7 @@ class DerivWsGateway:
         credits_since: datetime,
         timings: DerivTimings = _FOR_DERIV,
     ) -> None:
-        """`credits_since`: when the last credit known to the books happened, where the first gap-fill begins."""
+        """`credits_since`: the books lack no credit from before; the first gap-fill begins there."""
         self._connect = connect
         self._token = token
         self._login_id = login_id
@@ -166,7 +168,9 @@ class DerivWsGateway:
         try:
             await self._prepare(connection)
             self._open_for_money(connection)
+            sweeping = self._spawn(self._sweep(connection), "deriv-sweep")
             await connection.ended()
+            sweeping.cancel()
             _log.warning("the Deriv session ended: %s", connection.end_reason)
         except (_NotUsable, NoAnswer, BadFrame) as fault:
             _log.warning("the Deriv session could not be prepared: %s", fault)
@@ -191,18 +195,29 @@ class DerivWsGateway:
         # Subscribed before the gap-fill, so that nothing falls between the two; repeats are dropped by id.
         self._balance.told(await self._ask(connection, {"balance": 1, "subscribe": 1}))
         await self._ask(connection, {"transaction": 1, "subscribe": 1})
-        while True:
-            try:
-                missed = await self._statement.credits(connection, since=self._credits.gap_begins)
-            except StatementUnavailable as unavailable:
-                if not connection.is_open:
-                    raise _NotUsable(connection.end_reason) from None
-                _log.warning("the gap cannot be filled yet: %s", unavailable)
-                await self._clock.sleep(self._backoff.next_ms())
-            else:
-                break
+        while not await self._fill_gap(connection):
+            if not connection.is_open:
+                raise _NotUsable(connection.end_reason)
+            await self._clock.sleep(self._backoff.next_ms())
+
+    async def _sweep(self, connection: DerivConnection) -> None:
+        """A stream message can be missed while the session lives on; the statement holds what it told."""
+        while connection.is_open:
+            await self._clock.sleep(self._timings.sweep_every_ms)
+            await self._fill_gap(connection)
+
+    async def _fill_gap(self, connection: DerivConnection) -> bool:
+        """Offer every credit the statement shows since it was last read; False when it cannot be read now."""
+        at = self._clock.now()
+        try:
+            missed = await self._statement.credits(connection, since=self._credits.gap_begins)
+        except StatementUnavailable as unavailable:
+            _log.warning("the gap cannot be filled yet: %s", unavailable)
+            return False
         for credit in missed:
             self._credits.offer(credit)
+        self._credits.filled(at)
+        return True
 
     async def _ask(self, connection: DerivConnection, request: Request) -> Frame:
         frame = await connection.call(request, within_ms=self._timings.answer_within_ms)

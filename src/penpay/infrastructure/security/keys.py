@@ -34,6 +34,7 @@ class KeyPurpose(StrEnum):
     BLIND_INDEX = "penpay/blind-index/1"
     PATH_TOKEN = "penpay/path-token/1"  # noqa: S105  (a label that goes into the derivation, no secret)
     DIGEST = "penpay/digest/1"
+    AUDIT_CHECKPOINT = "penpay/audit-checkpoint/1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.application.payments.rows import (
     DERIV_TRANSFERS,
     MPESA_REQUESTS,
+    REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
     SUBJECTS_OF_TRANSFERS,
@@ -120,7 +121,7 @@ class MpesaRequestRepository:
             value.account_reference,
             self._cipher.seal(value.phone.e164.encode(), _phone_of(value.id)),
             checkout and self._cipher.seal(checkout.encode(), _checkout_of(value.id)),
-            checkout and self._index.digest(checkout, field="mpesa_requests.checkout"),
+            checkout and self._index.digest(checkout, field=_CHECKOUT_FIELD),
             value.merchant_request_id,
             value.receipt,
             value.verified_at,
@@ -129,6 +130,9 @@ class MpesaRequestRepository:
 
     def identity(self, value: MpesaRequest) -> Row:
         return (value.id,)
+
+
+_CHECKOUT_FIELD: Final = "mpesa_requests.checkout"
 
 
 def _checkout_of(request: MpesaRequestId) -> str:
@@ -222,3 +226,19 @@ class RequestsByReceipt:
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
         statement = select(mpesa_requests.c.receipt, mpesa_requests.c.id).where(mpesa_requests.c.receipt.in_(keys))
         return {row.receipt: row.id for row in await fetch(connection, statement)}
+
+
+class RequestsByCheckout:
+    """The push that goes by a CheckoutRequestID."""
+
+    index = REQUESTS_BY_CHECKOUT
+
+    def __init__(self, index: BlindIndex) -> None:
+        self._index = index
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
+        digests = {self._index.digest(checkout, field=_CHECKOUT_FIELD): checkout for checkout in keys}
+        statement = select(mpesa_requests.c.checkout_index, mpesa_requests.c.id).where(
+            mpesa_requests.c.checkout_index.in_(digests)
+        )
+        return {digests[row.checkout_index]: row.id for row in await fetch(connection, statement)}

@@ -20,7 +20,6 @@ from penpay.application.payments.rows import (
 from penpay.application.shared.unit_of_work import keyed
 from penpay.domain.payments.transaction import Transaction, TransactionStatus, TransactionType
 from penpay.domain.shared.ids import (
-    ReviewId,
     TransactionId,
     WebhookId,
 )
@@ -174,12 +173,16 @@ class ReviewRepository:
     kind = REVIEWS
     table = reviews
     key: tuple[str, ...] = ("id",)
-    mutable: tuple[str, ...] = ()
+    mutable: tuple[str, ...] = ("amount_cents", "currency", "facts")
 
-    async def lock(self, connection: AsyncConnection, keys: Collection[ReviewId]) -> Mapping[ReviewId, Review | None]:
-        statement = select(reviews).where(reviews.c.id.in_(keys)).order_by(reviews.c.id)
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[tuple[TransactionId | None, ReviewReason]]
+    ) -> Mapping[tuple[TransactionId | None, ReviewReason], Review | None]:
+        asked = {transaction_id for transaction_id, _ in keys}
+        statement = select(reviews).where(reviews.c.transaction_id.in_(asked)).order_by(reviews.c.id)
         rows = await fetch(connection, for_update(statement, connection.dialect))
-        return keyed(map(review, rows), lambda found: found.id, keys)
+        found = {(one.transaction_id, one.reason): one for one in map(review, rows)}
+        return {key: found.get(key) for key in keys}
 
     def row(self, value: Review) -> Row:
         return (

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from penpay.infrastructure.sql.types import Cents, Document, Identifier, Moment, Word
@@ -35,6 +36,8 @@ def _id(name: str = "id", *args: Any, **options: Any) -> Column[Any]:
     return Column(name, Identifier, *args, **options)
 
 
+_PENDING = text("pending_rows IS NOT NULL")
+
 # -- executor
 
 command_batches = Table(
@@ -43,7 +46,10 @@ command_batches = Table(
     _id("batch_id", primary_key=True),
     Column("state", Word(10), nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    # Events and audit rows of the batch that wait for their place; NULL once they have it, and where there are none.
+    Column("pending_rows", Integer),
     CheckConstraint("state IN ('COMMITTED', 'ABANDONED')", name="state"),
+    Index("ix_command_batches_pending", "batch_id", sqlite_where=_PENDING, postgresql_where=_PENDING),
 )
 
 idempotency_keys = Table(
@@ -103,6 +109,47 @@ audit_logs = Table(
     Column("row_hash", Word(64), nullable=False),
 )
 
+# -- publisher and sealer
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Word(32), primary_key=True),
+    _id("holder", nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+)
+
+event_positions = Table(
+    "event_positions",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _id("event_id", ForeignKey("domain_events.id"), nullable=False, unique=True),
+    sqlite_with_rowid=False,
+)
+
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _id("batch_id", ForeignKey("command_batches.batch_id"), nullable=False, unique=True),
+    Column("rows_count", Integer, nullable=False),
+    Column("seal", Word(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("position", BigInteger, ForeignKey("audit_seals.position"), primary_key=True, autoincrement=False),
+    Column("seal", Word(64), nullable=False),
+    Column("rows_count", BigInteger, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("key_id", Word(16), nullable=False),
+    Column("signature", Word(128), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # -- ledger
 
 ledger_accounts = Table(
@@ -152,7 +199,15 @@ ledger_entries = Table(
     Index("ix_ledger_entries_journal_id", "journal_id"),
 )
 
-APPEND_ONLY = (ledger_entries, ledger_journals, domain_events, audit_logs)
+APPEND_ONLY = (
+    ledger_entries,
+    ledger_journals,
+    domain_events,
+    audit_logs,
+    event_positions,
+    audit_seals,
+    audit_checkpoints,
+)
 """Tables that the database itself keeps from being changed."""
 
 # -- identity
@@ -308,7 +363,7 @@ reviews = Table(
     Column("currency", Word(3), nullable=False),
     Column("facts", Document, nullable=False),
     Column("opened_at", Moment, nullable=False),
-    Index("ix_reviews_transaction_id", "transaction_id"),
+    UniqueConstraint("transaction_id", "reason"),
 )
 
 fx_rates = Table(

@@ -347,5 +347,5 @@ def _messages(op: Operations) -> None:
         Column("opened_at", Moment, nullable=False),
         ForeignKeyConstraint(["transaction_id"], ["transactions.id"], name="fk_reviews_transaction_id"),
         PrimaryKeyConstraint("id", name="pk_reviews"),
+        UniqueConstraint("transaction_id", "reason", name="uq_reviews_transaction_id_reason"),
     )
-    op.create_index("ix_reviews_transaction_id", "reviews", ["transaction_id"])
