@@ -15,7 +15,6 @@ _MONEY: Final = (
     "SELECT id, status, receipt, failure_code FROM transactions ORDER BY id",
     "SELECT id, state, receipt, disputed_cents, due_at IS NULL FROM mpesa_requests ORDER BY id",
     "SELECT id, state, provider_id, due_at IS NULL FROM deriv_transfers ORDER BY id",
-    "SELECT transaction_id, reason, amount_cents, currency FROM reviews ORDER BY transaction_id, reason, amount_cents",
     "SELECT consumer, event_id FROM deliveries ORDER BY event_id",
 )
 """All that a repeated message must leave as it is."""
@@ -97,6 +96,15 @@ class Books:
     def money(self) -> list[tuple[Any, ...]]:
         """Everything a repeated message must leave as it is."""
         return [tuple(row) for query in _MONEY for row in self.ours(query)]
+
+    def balances(self) -> list[tuple[Any, ...]]:
+        """Every balance, and every transaction that has ended."""
+        ended = "SELECT id, status FROM transactions WHERE status IN ('COMPLETED', 'FAILED', 'REVERSED') ORDER BY id"
+        return [tuple(row) for query in (_MONEY[0], ended) for row in self.ours(query)]
+
+    def reviews(self) -> list[tuple[Any, ...]]:
+        """Every question to people."""
+        return [tuple(row) for row in self.ours("SELECT transaction_id, reason, amount_cents, currency FROM reviews")]
 
     def _rows(self, name: str, query: str, parameters: Sequence[Any]) -> list[Row]:
         with _opened(self._folder / name) as connection:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from penpay.simulation.loop import current_process
 
@@ -75,7 +75,7 @@ class Cursor:
     _connection: Connection
     _raw: sqlite3.Cursor
 
-    async def __aenter__(self) -> Cursor:
+    async def __aenter__(self) -> Self:
         return self
 
     @property
@@ -110,7 +110,9 @@ class Cursor:
 class Connection:
     """One driver connection of one process."""
 
-    def __init__(self, path: str, *, chance: random.Random, faults: Faults | None, trace: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: str, *, chance: random.Random, faults: Faults | None, trace: Callable[[str], None]
+    ) -> None:
         self._conn = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         self._chance = chance
         self._faults = faults

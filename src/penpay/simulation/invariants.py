@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from penpay.simulation.books import Books, Payment, Row, identifier
 from penpay.simulation.profile import Hazard
-from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, SHORT_CODE, WALLET_CENTS
+from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, WALLET_CENTS
 
 if TYPE_CHECKING:
     from penpay.simulation.world import World
 
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "REVERSED", "IN_REVIEW"})
 _UNBOOKED: Final = frozenset({"PAYMENT_UNRESOLVED", "IDENTITY_MISMATCH"})
-"""Reasons that say: the payer may have paid, and our books do not hold it."""
+"""Reasons that say: nobody can tell whether the payer has paid; our books hold all of it or nothing."""
 _IN_DOUBT: Final = frozenset({"DERIV_UNRESOLVED", "DERIV_DUPLICATE"})
 """Reasons that say: Deriv may have paid out, and our books hold it in flight."""
 
@@ -33,7 +33,15 @@ _JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
     "IDENTITY_MISMATCH": {H.FORGER},
     "PAYMENT_REFUTED": {H.FORGER},
     "CONTRADICTION": {H.FORGER, H.CALLBACK_ALTERED},
-    "PAYMENT_UNRESOLVED": {H.PUSH_SPOILT, H.PUSH_REFUSED, H.SLOW_REPLY, H.CALLBACK_FIRST, H.FORGER, *_INTERRUPTED},
+    "PAYMENT_UNRESOLVED": {
+        H.PENDING_FOR_EVER,
+        H.PUSH_SPOILT,
+        H.PUSH_REFUSED,
+        H.SLOW_REPLY,
+        H.CALLBACK_FIRST,
+        H.FORGER,
+        *_INTERRUPTED,
+    },
     "DERIV_REFUSED": {H.DERIV_REFUSES},
     "DERIV_UNRESOLVED": {
         *(H.DERIV_DROP_BEFORE, H.DERIV_WRONG_ANSWER, H.DERIV_LATE_ANSWER, H.DERIV_REFUSES, H.DERIV_DOWN),
@@ -67,8 +75,8 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
         )
         for finding in invariant(world, books)
     ]
-    for found in await world.lives[0].system.ledger_books.verify():
-        broken.append(f"I1: ledger verify: {found.check} {found.subject} {found.difference_cents}")
+    found = await world.lives[0].system.ledger_books.verify()
+    broken.extend(f"I1: ledger verify: {one.check} {one.subject} {one.difference_cents}" for one in found)
     broken.extend(await _repetition(world, books))
     broken.extend(_unforeseen(world, errors))
     return broken
@@ -92,13 +100,13 @@ def _shillings(world: World, books: Books) -> Iterator[str]:
             booked = books.collected(request)
             booked_in_all += booked
             missing = paid[request["account_reference"]] - booked
-            excused = missing == request["amount_cents"] and payment.reasons & _UNBOOKED
+            excused = abs(missing) == request["amount_cents"] and payment.reasons & _UNBOOKED
             if missing and not excused:
-                yield f"I2: {missing} KES cents of {request['account_reference']} are not in the books ({_about(payment)})"
+                yield f"I2: {missing} KES cents of {request['account_reference']} are not booked ({_about(payment)})"
     if books.balance("mpesa:collection") != booked_in_all:
         yield f"I2: mpesa:collection holds {books.balance('mpesa:collection')}, its pushes {booked_in_all}"
     held = {row["code"]: row["balance_cents"] for row in books.operators("SELECT * FROM ledger_accounts")}
-    merchant = next((cents for code, cents in held.items() if code.endswith(SHORT_CODE)), 0)
+    merchant = sum(cents for code, cents in held.items() if code.startswith("merchant:"))
     if merchant != sum(paid.values()):
         yield f"I2: the operator holds {merchant} for us, and {sum(paid.values())} was paid on the handsets"
     wallets = sum(cents for code, cents in held.items() if code.startswith("subscriber:"))
@@ -162,7 +170,9 @@ def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
         if payment.status == "FAILED" and payouts:
             yield f"I6: told as failed, and Deriv was paid ({_about(payment)})"
     known = {transfer["reference"] for payment in books.payments() for transfer in payment.transfers}
-    for row in books.derivs("SELECT remark FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0", AGENT_LOGIN_ID):
+    for row in books.derivs(
+        "SELECT remark FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0", AGENT_LOGIN_ID
+    ):
         if row["remark"].rsplit(" ", 1)[-1] not in known:
             yield f"I4: Deriv paid under a reference that is not ours: {row['remark'][-24:]}"
 
@@ -210,19 +220,27 @@ def _audited(_: World, books: Books) -> Iterator[str]:
 
 def _rates(world: World, books: Books) -> Iterator[str]:
     """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
+    approved = {row["mid_e8"] for row in books.ours("SELECT mid_e8 FROM fx_rates WHERE approved_by IS NOT NULL")}
     for payment in books.payments():
         t = payment.transaction
+        if t["rate_mid_e8"] not in approved:
+            yield f"I11: locked at a rate that nobody approved ({_about(payment)})"
         mid = _half_even(Fraction(t["usd_cents"] * t["rate_mid_e8"], 10**8))
         if t["kes_at_mid_cents"] != mid:
             yield f"I11: the mid is {t['kes_at_mid_cents']}, not {mid} ({_about(payment)})"
-        if t["kes_charged_cents"] % 100 or not 0 <= t["kes_charged_cents"] - t["kes_priced_cents"] < 100:
-            yield f"I11: {t['kes_priced_cents']} was not rounded up to shillings ({_about(payment)})"
+        rounding = t["kes_charged_cents"] - t["kes_priced_cents"]
+        # Asked in shillings, what is left over is less than the price of one more US cent.
+        most = 100 if t["currency"] == "USD" else _half_even(Fraction(t["rate_mid_e8"] * 12, 10**9))
+        if t["kes_charged_cents"] % 100 or not 0 <= rounding < most:
+            yield f"I11: {t['kes_priced_cents']} was charged as {t['kes_charged_cents']} ({_about(payment)})"
         for request in payment.requests:
             for asked in world.oracle.asked_cents[request["account_reference"]]:
                 if asked != t["kes_charged_cents"]:
                     yield f"I11: {asked} asked on the phone, {t['kes_charged_cents']} quoted ({_about(payment)})"
         converted = books.ours(_CONVERTED, payment.id)
-        if converted and {(row["code"].split(":")[0], row["side"], row["amount_cents"]) for row in converted} != _lines(t):
+        if converted and {(row["code"].split(":")[0], row["side"], row["amount_cents"]) for row in converted} != _lines(
+            t
+        ):
             yield f"I11: converted at another rate than the one locked ({_about(payment)})"
 
 
@@ -255,14 +273,18 @@ def _promises(world: World, _: Books) -> Iterator[str]:
 
 
 async def _repetition(world: World, books: Books) -> list[str]:
-    """I9: every callback of the run, delivered once more, changes nothing."""
-    before = books.money()
-    await world.repeat_callbacks()
-    after = books.money()
-    if before == after:
-        return []
-    changed = [new for new in after if new not in before] + [old for old in before if old not in after]
-    return [f"I9: callbacks told again have changed something: {changed[:2]}"]
+    """I9: every callback of the run, delivered once more, changes nothing; a forged one moves no money."""
+    broken = []
+    for forged in (False, True):
+        before = books.balances() if forged else books.money() + books.reviews()
+        await world.repeat_callbacks(forged=forged)
+        after = books.balances() if forged else books.money() + books.reviews()
+        if before != after:
+            changed = [row for row in after if row not in before]
+            broken.append(
+                f"I9: {'forged ' if forged else ''}callbacks told again have changed something: {changed[:2]}"
+            )
+    return broken
 
 
 def _unforeseen(world: World, errors: Sequence[str]) -> Iterator[str]:
@@ -272,7 +294,7 @@ def _unforeseen(world: World, errors: Sequence[str]) -> Iterator[str]:
         if not (troubled and error.startswith(_DATABASE_TROUBLE)):
             yield f"I15: {error}"
     for task in world.loop.tasks:
-        if task.done() and not task.cancelled() and task._log_traceback:  # type: ignore[attr-defined]  # noqa: SLF001  (whether anybody has looked)
+        if task.done() and not task.cancelled() and task._log_traceback:  # noqa: SLF001  (whether anybody has looked)
             yield f"I15: task {task.get_name()} ended in {task.exception()!r}"
 
 

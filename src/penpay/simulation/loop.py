@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -36,8 +36,9 @@ class Stuck(Exception):
 class Process:
     """One process of the simulated world: the tasks started in `context`, until it crashes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, may_crash: bool = True) -> None:
         self.name = name
+        self.may_crash = may_crash
         self.is_dead = False
         self.is_paused = False
         self.parked: list[asyncio.Handle] = []
@@ -171,26 +172,31 @@ class SimLoop(asyncio.BaseEventLoop):
         sys.unraisablehook = lambda _: None
         logging.disable()
         # What is cut off may still start a task on its way out; it is started here and never runs.
-        asyncio._set_running_loop(self)
+        asyncio._set_running_loop(self)  # noqa: SLF001  (what `run_forever` does)
         try:
-            for task in self.tasks:
-                if task.done():
-                    task._log_traceback = False  # type: ignore[attr-defined]  # noqa: SLF001  (whoever cared has looked)
-                    continue
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  (it is meant to be)
-                with suppress(BaseException):
-                    coroutine: Any = task.get_coro()
-                    coroutine.close()
-            self.tasks.clear()
-            self._ready.clear()
-            self._scheduled.clear()
-            gc.collect()
+            while self.tasks:
+                for task in self.tasks:
+                    self._cut_off(task)
+                self.tasks.clear()
+                self._ready.clear()
+                self._scheduled.clear()
+                gc.collect()
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(None)  # noqa: SLF001  (as above)
             super().close()
             gc.collect()
             logging.disable(disabled)
             sys.unraisablehook = hook
+
+    @staticmethod
+    def _cut_off(task: asyncio.Task[Any]) -> None:
+        if task.done():
+            task._log_traceback = False  # noqa: SLF001  (whoever cared has looked)
+            return
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  (it is meant to be)
+        with suppress(BaseException):
+            coroutine: Any = task.get_coro()
+            coroutine.close()
 
     def _start_task(
         self, loop: asyncio.AbstractEventLoop, work: Any, context: Context | None = None
@@ -201,10 +207,12 @@ class SimLoop(asyncio.BaseEventLoop):
 
     # -- what there is no outside for
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
-        raise Escape(f"a thread for {func!r}")
+    def run_in_executor(self, _executor: Any, func: Any, *_: Any) -> Any:  # type: ignore[override]  # simply typed
+        raise Escape(f"a thread for {getattr(func, '__qualname__', type(func).__name__)}")
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon_threadsafe(  # type: ignore[override]  # as above
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         """There is one thread, so this is `call_soon`."""
         return self.call_soon(callback, *args, context=context)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -17,10 +17,10 @@ from penpay.simulation.loop import Process, SimLoop, current_process
 from penpay.simulation.ports import SimClock
 from penpay.simulation.profile import Hazard, Level, Profile
 
-_CRASH_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 6, Level.EXTREME: 30}
-_LOST_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 30, Level.EXTREME: 150}
-_BUSY_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 15, Level.EXTREME: 120}
-_OUTAGE_SECONDS: Final = {Level.MILD: 60, Level.EXTREME: 25 * 60}
+_CRASH_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 6, Level.EXTREME: 30}
+_LOST_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 30, Level.EXTREME: 150}
+_BUSY_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 15, Level.EXTREME: 120}
+_OUTAGE_SECONDS: Final[Mapping[Level, int]] = {Level.MILD: 60, Level.EXTREME: 25 * 60}
 _LOST: Final = (CommitFate.ANSWER_LOST, CommitFate.NEVER_ARRIVED, CommitFate.LATE, CommitFate.LATE_NEVER)
 
 
@@ -59,10 +59,15 @@ class Nemesis:
         self.points: list[str] = []
         """The crash points passed so far, in order."""
         self.is_active = True
+        self._is_over = False
 
     def rest(self) -> None:
         """From now on nothing goes wrong any more."""
         self.is_active = False
+
+    def end(self) -> None:
+        """What still runs is there to be looked at: it passes no crash points any more."""
+        self._is_over = True
 
     def strikes(self, hazard: Hazard) -> bool:
         """Whether this happens now."""
@@ -77,7 +82,7 @@ class Nemesis:
     async def point(self, place: str) -> None:
         """A place where the process may die; then this never returns."""
         process = current_process()
-        if process is None:
+        if process is None or not process.may_crash or self._is_over:
             return
         self.points.append(place)
         self._notes.reach(f"point {place}")
@@ -90,6 +95,7 @@ class Nemesis:
             return
         self._notes.trace(f"crash of {process} at point {number}: {place}")
         self._notes.reach(f"crash {place}")
+        self._notes.reach(f"fault {Hazard.CRASH}")
         self._crash(process)
         await self._loop.create_future()
 
@@ -101,11 +107,13 @@ class Nemesis:
             return CommitFate.COMMITTED
         draw = self._chance.randrange(1000)
         if draw < _BUSY_PERMILLE[self._profile.level(Hazard.DATABASE_BUSY)]:
-            self._notes.reach("fault commit busy")
+            self._notes.reach("commit is busy")
+            self._notes.reach(f"fault {Hazard.DATABASE_BUSY}")
             return CommitFate.BUSY
         if self._chance.randrange(1000) < _LOST_PERMILLE[self._profile.level(Hazard.COMMIT_LOST)]:
             fate = self._chance.choice(_LOST)
-            self._notes.reach(f"fault commit {fate}")
+            self._notes.reach(f"commit is {fate}")
+            self._notes.reach(f"fault {Hazard.COMMIT_LOST}")
             return fate
         return CommitFate.COMMITTED
 
@@ -116,7 +124,8 @@ class Nemesis:
         permille = _BUSY_PERMILLE[self._profile.level(Hazard.DATABASE_BUSY)] // 4
         if not self.is_active or not permille or self._chance.randrange(1000) >= permille:
             return False
-        self._notes.reach("fault statement busy")
+        self._notes.reach("statement is busy")
+        self._notes.reach(f"fault {Hazard.DATABASE_BUSY}")
         return True
 
     # -- what goes on in the background
@@ -153,7 +162,10 @@ class Nemesis:
         level = self._profile.level(Hazard.CLOCK_SKEW)
         if not self.is_active or level is Level.OFF:
             return timedelta(0)
-        return timedelta(seconds=self._chance.randint(-90, 90) if level is Level.EXTREME else self._chance.randint(-5, 5))
+        self._notes.reach(f"fault {Hazard.CLOCK_SKEW}")
+        return timedelta(
+            seconds=self._chance.randint(-90, 90) if level is Level.EXTREME else self._chance.randint(-5, 5)
+        )
 
     async def take_away(self, hazard: Hazard, down: Callable[[], None], up: Callable[[], None]) -> None:
         """Let a provider be away for a while now and then, until resting."""
@@ -169,7 +181,7 @@ class Nemesis:
 
     async def _now_and_then(self, hazard: Hazard, happen: Callable[[], Coroutine[Any, Any, None]]) -> None:
         level = self._profile.level(hazard)
-        while self.is_active and level is not Level.OFF:
+        while level is not Level.OFF:
             await asyncio.sleep(self._chance.randint(1, 120 if level is Level.MILD else 40))
             if not self.is_active:
                 return

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import httpx
@@ -21,6 +23,8 @@ from penpay.simulation.loop import Process, SimLoop, current_process
 from penpay.simulation.nemesis import Nemesis, Notes
 from penpay.simulation.profile import Hazard
 
+_DERIV_CALLS: Final = ("paymentagent_transfer", "statement", "authorize")
+"""The calls that have crash points."""
 _READ_SECONDS: Final = 30
 """How long a caller waits for an answer, as the product's own client does."""
 
@@ -28,9 +32,9 @@ _READ_SECONDS: Final = 30
 class Tap(Protocol):
     """Sees what was delivered, and what was answered, whether or not the answer arrives."""
 
-    def request(self, method: str, path: str, body: bytes) -> None: ...
+    def request(self, sender: Process | None, method: str, path: str, body: bytes) -> None: ...
 
-    def answered(self, method: str, path: str, request: bytes, status: int, body: bytes) -> None: ...
+    def answered(self, path: str, request: bytes, status: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ class Network:
         self._has_open_transaction = has_open_transaction
         self.hosts: dict[tuple[str, int], Host] = {}
         self.broken_rules: list[str] = []
-        self._served_now: set[asyncio.Future[_Answer]] = set()
+        self._served_now: list[asyncio.Future[_Answer]] = []
         self.deriv_connect: Callable[[], Coroutine[Any, Any, MemorySocket]]
         self.deriv_process: Process
         self.deriv_is_down = False
@@ -99,6 +103,7 @@ class Network:
     @property
     def in_flight(self) -> int:
         """Requests being served now."""
+        self._served_now = [outcome for outcome in self._served_now if not outcome.done()]
         return len(self._served_now)
 
     # -- HTTP
@@ -110,6 +115,22 @@ class Network:
         place = f"call {request.method} {_short(path)}"
         self.check_no_transaction(place)
         await self._nemesis.point(f"before {place}")
+        try:
+            answer = await self._carried(request, body)
+        except httpx.TransportError:
+            await self._nemesis.point(f"after {place}")
+            raise
+        await self._nemesis.point(f"after {place}")
+        if self._nemesis.strikes(Hazard.REPLY_LOST):
+            self._notes.trace(f"lost reply {request.method} {_short(path)}")
+            raise httpx.ReadError("connection reset", request=request)
+        await self._latency()
+        content = httpx.ByteStream(answer.body)
+        return httpx.Response(answer.status, headers=answer.headers, stream=content, request=request)
+
+    async def _carried(self, request: httpx.Request, body: bytes) -> _Answer:
+        """What a server answers to the request, if it gets there; raises httpx's transport errors."""
+        path = request.url.path
         await self._latency()
         host = self.hosts[(request.url.host, request.url.port or 80)]
         alive = [server for server in host.servers if not server[0].is_dead]
@@ -123,14 +144,7 @@ class Network:
         if path.startswith("/api/v1/callbacks") and self._nemesis.strikes(Hazard.REQUEST_DOUBLED):
             self._notes.trace(f"doubled {_short(path)}")
             self._loop.start(self._deliver_again(server, request, body), None, "doubled")
-        answer = await self._served(server, request, body)
-        await self._nemesis.point(f"after {place}")
-        if self._nemesis.strikes(Hazard.REPLY_LOST):
-            self._notes.trace(f"lost reply {request.method} {_short(path)}")
-            raise httpx.ReadError("connection reset", request=request)
-        await self._latency()
-        content = httpx.ByteStream(answer.body)
-        return httpx.Response(answer.status, headers=answer.headers, stream=content, request=request)
+        return await self._served(server, request, body)
 
     async def _deliver_again(self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes) -> None:
         await self._latency()
@@ -146,7 +160,7 @@ class Network:
             raise httpx.ConnectError("connection refused", request=request)
         path = request.url.path
         self._notes.trace(f"-> {process} {request.method} {_short(path)} {_digest(body)}")
-        self._tap.request(request.method, path, body)
+        self._tap.request(current_process(), request.method, path, body)
         outcome: asyncio.Future[_Answer] = self._loop.create_future()
 
         async def serve() -> None:
@@ -159,8 +173,7 @@ class Network:
                 outcome.set_exception(httpx.ReadError("connection reset", request=request))
 
         process.on_crash.append(died)
-        self._served_now.add(outcome)
-        outcome.add_done_callback(self._served_now.discard)
+        self._served_now.append(outcome)
         try:
             task = self._loop.start(serve(), process, "http")
             task.add_done_callback(lambda done: died() if done.cancelled() or done.exception() else None)
@@ -171,7 +184,7 @@ class Network:
         finally:
             process.on_crash.remove(died)
         self._notes.trace(f"<- {process} {answer.status} {_short(path)} {_digest(answer.body)}")
-        self._tap.answered(request.method, path, body, answer.status, answer.body)
+        self._tap.answered(path, body, answer.status)
         return answer
 
     async def _latency(self) -> None:
@@ -231,20 +244,33 @@ class _Socket:
     def __init__(self, network: Network, socket: MemorySocket) -> None:
         self._network = network
         self._socket = socket
+        self._unanswered: dict[int, str] = {}
+        """By req_id: the calls whose answer is to come."""
 
     async def send(self, text: str) -> None:
         network = self._network
-        if '"paymentagent_transfer"' in text and '"dry_run"' not in text:
-            network.check_no_transaction("call paymentagent_transfer")
-            await network._nemesis.point("before call paymentagent_transfer")  # noqa: SLF001  (its other half)
+        request = json.loads(text, parse_float=Decimal)
+        place = next((f"call {name}" for name in _DERIV_CALLS if name in request), None)
+        if place is not None:
+            place += " (dry run)" if "dry_run" in request else ""
+            network.check_no_transaction(place)
+            await network._nemesis.point(f"before {place}")  # noqa: SLF001  (its other half)
+            self._unanswered[request["req_id"]] = place
         await asyncio.sleep(network._chance.randint(1, 40) / 1_000)  # noqa: SLF001  (as above)
         await self._socket.send(text)
 
     async def recv(self) -> str:
-        text = await self._socket.recv()
+        nemesis = self._network._nemesis  # noqa: SLF001  (as above)
+        try:
+            text = await self._socket.recv()
+        except ConnectionError:
+            while self._unanswered:
+                await nemesis.point(f"after {self._unanswered.popitem()[1]}")
+            raise
         await asyncio.sleep(self._network._chance.randint(1, 40) / 1_000)  # noqa: SLF001  (as above)
-        if '"msg_type": "paymentagent_transfer"' in text and '"dry_run"' not in text:
-            await self._network._nemesis.point("after call paymentagent_transfer")  # noqa: SLF001  (as above)
+        place = self._unanswered.pop(json.loads(text, parse_float=Decimal).get("req_id"), None)
+        if place is not None:
+            await nemesis.point(f"after {place}")
         return text
 
     async def close(self) -> None:

@@ -13,8 +13,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from penpay.sandbox.phone import Prompt
+from penpay.simulation.loop import Process
 
 _PUSH: Final = "/mpesa/stkpush/v1/processrequest"
+_OK: Final = 200
 _CALLBACK: Final = "/api/v1/callbacks/stk/"
 
 
@@ -24,6 +26,7 @@ class Heard:
 
     path: str
     body: bytes
+    is_forged: bool
 
 
 class Oracle:
@@ -40,10 +43,12 @@ class Oracle:
         """What strangers have paid to our agent account at Deriv."""
         self.heard: list[Heard] = []
         """Every callback delivered to us, true or forged."""
+        self.taken: set[tuple[str, bytes]] = set()
+        """Path and body of those we have said yes to; what a crash cut off was not heard."""
         self.tokens: list[str] = []
         """The callback paths as a listener on the way would learn them."""
 
-    def request(self, method: str, path: str, body: bytes) -> None:
+    def request(self, sender: Process | None, method: str, path: str, body: bytes) -> None:
         """A request has reached its server."""
         if path == _PUSH and (push := _object(body)) is not None:
             self.asked_cents[str(push["AccountReference"])].append(int(push["Amount"]) * 100)
@@ -51,10 +56,12 @@ class Oracle:
             if token not in self.tokens:
                 self.tokens.append(token)
         elif method == "POST" and path.startswith(_CALLBACK):
-            self.heard.append(Heard(path, body))
+            self.heard.append(Heard(path, body, is_forged=sender is None))
 
-    def answered(self, method: str, path: str, request: bytes, status: int, body: bytes) -> None:
+    def answered(self, path: str, request: bytes, status: int) -> None:
         """A server has answered; whether that arrives is another matter."""
+        if path.startswith(_CALLBACK) and status == _OK:
+            self.taken.add((path, request))
 
     def paid(self, prompt: Prompt, msisdn: str) -> None:
         """A subscriber was told that her payment went through."""

@@ -1,4 +1,4 @@
-"""Who uses the system: people asking for deposits, their handsets, and a forger who has learned a callback's address."""
+"""Who uses the system: people asking for deposits, their handsets, and a forger who knows callbacks' addresses."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from penpay.sandbox.phone import NoPrompt, Prompt, SimulatedPhone
 from penpay.simulation.nemesis import Nemesis, Notes
 from penpay.simulation.oracle import Oracle
 from penpay.simulation.profile import Hazard, Level, Profile
+from penpay.simulation.script import LOOK_EVERY_SECONDS, LOOKS, Script
 
 API: Final = "http://127.0.0.1:8000"
 PIN: Final = "1234"
@@ -34,6 +35,17 @@ _RANK: Final[Mapping[str, int]] = {
 }
 """How far a status is; what a user sees never goes back."""
 _TRIES: Final = 12
+_BAD: Final[tuple[dict[str, object], ...]] = (
+    {"amount_cents": -100},
+    {"amount_cents": 0},
+    {"amount_cents": "100"},
+    {"amount_cents": 10**30},
+    {"currency": "UGX"},
+    {"deriv_login_id": "CR999999999"},
+    {"idempotency_key": "x"},
+    {"status": "COMPLETED"},
+)
+"""What a request must not be like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +81,14 @@ class Users:
         profile: Profile,
         nemesis: Nemesis,
         notes: Notes,
+        script: Script | None = None,
     ) -> None:
         self._client = client
         self._chance = chance
         self._profile = profile
         self._nemesis = nemesis
         self._notes = notes
+        self._script = script
         self.promises = Promises()
 
     async def live(self, person: Person) -> None:
@@ -133,18 +147,7 @@ class Users:
         return None
 
     async def _ask_badly(self, person: Person, body: Mapping[str, object]) -> None:
-        bad: dict[str, object] = self._chance.choice(
-            (
-                {"amount_cents": -100},
-                {"amount_cents": 0},
-                {"amount_cents": "100"},
-                {"amount_cents": 10**30},
-                {"currency": "UGX"},
-                {"deriv_login_id": "CR999999999"},
-                {"idempotency_key": "x"},
-                {"status": "COMPLETED"},
-            )
-        )
+        bad = self._chance.choice(_BAD)
         spoilt = {**body, "idempotency_key": f"{body['idempotency_key']}-bad", **bad}
         try:
             answer = await self._post(person, spoilt)
@@ -163,6 +166,11 @@ class Users:
             self.promises.broken.append("I12: another body under a used key was accepted")
 
     async def _watch(self, person: Person, transaction_id: str) -> None:
+        if self._script is not None:
+            for _ in range(LOOKS):
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                await self.look(person, transaction_id)
+            return
         for _ in range(self._chance.randint(2, 12)):
             await asyncio.sleep(self._chance.randint(1, 15))
             await self.look(person, transaction_id)
@@ -172,16 +180,14 @@ class Users:
     async def look(self, person: Person, transaction_id: str) -> None:
         """See how far a deposit is; it must not have gone back."""
         try:
-            answer = await self._client.get(
-                f"{API}/api/v1/transactions/{transaction_id}", headers=_credential(person)
-            )
+            answer = await self._client.get(f"{API}/api/v1/transactions/{transaction_id}", headers=_credential(person))
         except httpx.TransportError:
             return
         if answer.status_code != httpx.codes.OK:
             return
         status = str(_object(answer.content)["status"])
         before = self.promises.transactions.get(transaction_id, "PENDING")
-        if _RANK[status] < _RANK[before] or (before in _ENDED and status != before and status != "REVERSED"):
+        if _RANK[status] < _RANK[before] or (before in _ENDED and status not in {before, "REVERSED"}):
             self.promises.broken.append(f"I12: {transaction_id} was {before} and is {status}")
         self.promises.transactions[transaction_id] = status
 
@@ -199,13 +205,19 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 async def answer_prompts(
-    phone: SimulatedPhone, *, chance: random.Random, nemesis: Nemesis, oracle: Oracle, notes: Notes
+    phone: SimulatedPhone,
+    *,
+    chance: random.Random,
+    nemesis: Nemesis,
+    oracle: Oracle,
+    notes: Notes,
+    script: Script | None = None,
 ) -> None:
     """The owner of a handset: pays what it asks for, mostly. Told what was paid, she tells the oracle."""
     while True:
         prompt = await phone.next_prompt()
         await asyncio.sleep(chance.randint(200, 9_000) / 1_000)
-        doing = "pays"
+        doing = "pays" if script is None else script.payer
         if nemesis.strikes(Hazard.CARELESS_PAYER):
             doing = chance.choice(("cancels", "errs", "sleeps"))
         notes.trace(f"{phone.number.msisdn} {doing} {prompt.account_reference}")

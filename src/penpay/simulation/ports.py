@@ -21,6 +21,7 @@ class SimClock:
         self._chance = chance
         self.lateness_ms = lateness_ms
         self.skew = timedelta(0)
+        """How far it is ahead of the true time."""
 
     def now(self) -> datetime:
         return START + timedelta(microseconds=self._loop.now_us) + self.skew

@@ -68,11 +68,13 @@ class Hazard(StrEnum):
     BAD_REQUEST = "bad_request"
     CARELESS_PAYER = "careless_payer"
     """Wrong PINs, cancelled prompts, prompts nobody answers."""
-    RATE_EXPIRES = "rate_expires"
-    """Processes and providers are away so long that locked rates run out."""
+    RATE_MOVES = "rate_moves"
+    """New exchange rates are entered and approved while deposits are under way."""
+    PENDING_FOR_EVER = "pending_for_ever"
+    """M-Pesa never tells what became of some prompts, not even when everything else is repaired."""
 
 
-_PERMILLE: Final = {Level.OFF: 0, Level.MILD: 120, Level.EXTREME: 600}
+_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 120, Level.EXTREME: 600}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +104,13 @@ class Profile:
 
     def describe(self) -> str:
         """One line, for people."""
-        wrong = ", ".join(f"{one}{'!' if level is Level.EXTREME else ''}" for one, level in self.hazards.items())
+        wrong = ", ".join(f"{one}{'+' if level is Level.EXTREME else ''}" for one, level in self.hazards.items())
         return f"{self.users} users × {self.deposits} deposits, {self.processes} processes; {wrong or 'nothing'} wrong"
+
+
+def profile_of(seed: int) -> Profile:
+    """The world this seed draws."""
+    return draw_profile(random.Random(f"{seed}/profile"))  # noqa: S311  (repeatable on purpose)
 
 
 def draw_profile(chance: random.Random) -> Profile:

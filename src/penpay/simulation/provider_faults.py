@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from penpay.sandbox.daraja.app import DarajaCall
 from penpay.sandbox.deriv import faults as deriv
 from penpay.sandbox.faults import (
     AlteredCallback,
     CallbackFirst,
+    DarajaCall,
     Fault,
     FaultPlan,
     FaultRule,
@@ -22,13 +23,25 @@ from penpay.sandbox.faults import (
     SpoiltReply,
     StuckPending,
 )
+from penpay.simulation.nemesis import Notes
 from penpay.simulation.profile import Hazard, Profile
 
 _ANY: Final = tuple(Spoilt)
-_AFTERWARDS: Final = (Spoilt.CUT, Spoilt.ERROR_500, Spoilt.HTML_200, Spoilt.HTML_503, Spoilt.EMPTY_200, Spoilt.EMPTY_500)
+_AFTERWARDS: Final = (
+    Spoilt.CUT,
+    Spoilt.ERROR_500,
+    Spoilt.HTML_200,
+    Spoilt.HTML_503,
+    Spoilt.EMPTY_200,
+    Spoilt.EMPTY_500,
+)
 """What can come back although the call was carried out; a refusal by the gateway in front cannot."""
 _MINUTE_MS: Final = 60_000
-_FORCED: Final = (("1037", "No response from user."), ("1", "The balance is insufficient."), ("1025", "An error occurred."))
+_FORCED: Final = (
+    ("1037", "No response from user."),
+    ("1", "The balance is insufficient."),
+    ("1025", "An error occurred."),
+)
 _REFUSALS: Final = (
     "You cannot transfer to account CR0, as their cashier is locked.",
     "Your cashier is locked.",
@@ -37,7 +50,7 @@ _REFUSALS: Final = (
 )
 
 
-def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random) -> None:
+def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random, notes: Notes) -> None:
     """Put the profile's faults of Daraja into force."""
 
     def some(kinds: tuple[Spoilt, ...]) -> list[Spoilt]:
@@ -70,9 +83,11 @@ def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random) -> No
             if profile.permille(hazard):
                 share = max(1, profile.permille(hazard) // len(faults))
                 plan.add(FaultRule(fault=fault, times=None, permille=share))
+    causes = {id(fault): hazard for hazard, faults in menu.items() for fault in faults}
+    plan.take = _noted(plan.take, causes, notes)  # type: ignore[method-assign]  # the same, and it is noted
 
 
-def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random) -> None:
+def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random, notes: Notes) -> None:
     """Put the profile's faults of Deriv into force."""
     menu: dict[Hazard, list[tuple[str, deriv.CallFault | deriv.PushFault]]] = {
         Hazard.DERIV_DROP_BEFORE: [("paymentagent_transfer", deriv.DropBeforeCommit())],
@@ -105,4 +120,22 @@ def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random) 
                 share = max(1, profile.permille(hazard) // len(faults)) * 1_000
                 plan.add(deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share))
                 if call == "paymentagent_transfer":
-                    plan.add(deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True))
+                    plan.add(
+                        deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True)
+                    )
+    causes = {id(fault): hazard for hazard, faults in menu.items() for _, fault in faults}
+    plan.strike_call = _noted(plan.strike_call, causes, notes)  # type: ignore[method-assign]  # as above
+    plan.strike_push = _noted(plan.strike_push, causes, notes)  # type: ignore[method-assign]  # as above
+
+
+def _noted(strike: Callable[..., Any], causes: Mapping[int, Hazard], notes: Notes) -> Callable[..., Any]:
+    """The same draw from a plan, which also counts what struck; two hazards may hold equal faults."""
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        struck = strike(*arguments, **options)
+        for fault in struck if isinstance(struck, list) else [struck]:
+            if id(fault) in causes:
+                notes.reach(f"fault {causes[id(fault)]}")
+        return struck
+
+    return noting

@@ -17,6 +17,11 @@ _DUE: Final = (
     ("penpay.db", "SELECT due_at FROM webhook_logs WHERE outcome = 'RECEIVED'"),
     ("operator.db", "SELECT due_at FROM stk_pushes WHERE state = 'PROMPTED'"),
 )
+_LEASES: Final = (
+    "SELECT lease_until FROM deliveries WHERE lease_until IS NOT NULL",
+    "SELECT lease_until FROM mpesa_requests WHERE lease_until IS NOT NULL",
+    "SELECT lease_until FROM deriv_transfers WHERE lease_until IS NOT NULL",
+)
 
 
 def next_due_us(folder: Path) -> int | None:
@@ -30,6 +35,13 @@ def next_due_us(folder: Path) -> int | None:
     if not found:
         return None
     return (moment(min(found)) - START) // timedelta(microseconds=1)
+
+
+def leases_us(folder: Path) -> list[int]:
+    """Virtual microseconds at which the leases end that are held on what calls out."""
+    with closing(sqlite3.connect(folder / "penpay.db")) as connection:
+        held = [row[0] for query in _LEASES for row in connection.execute(query)]
+    return [(moment(text) - START) // timedelta(microseconds=1) for text in held]
 
 
 def moment(text: str) -> datetime:

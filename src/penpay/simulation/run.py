@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import random
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +22,17 @@ from penpay.config import Settings
 from penpay.presentation.http.app import create_app
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
+from penpay.simulation import coverage
 from penpay.simulation.database import Connection
+from penpay.simulation.endings import Ending, endings
 from penpay.simulation.escapes import sealed
 from penpay.simulation.invariants import check
 from penpay.simulation.loop import Escape, SimLoop, Stuck
 from penpay.simulation.network import Network
 from penpay.simulation.people import Person
 from penpay.simulation.ports import SimClock, SimRandom
-from penpay.simulation.profile import Profile, draw_profile
+from penpay.simulation.profile import Profile, profile_of
+from penpay.simulation.script import Script
 from penpay.simulation.template import (
     PIN_LOG2_COST,
     Template,
@@ -40,6 +43,8 @@ from penpay.simulation.template import (
 from penpay.simulation.world import ErrorLog, Unsettled, World
 
 _PROGRAM: Final = logging.getLogger("penpay")
+_SEEDED_BEFORE: Final = timedelta(hours=3)
+"""How long before the start the databases were seeded: no wrong clock takes their rate for a future one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +55,21 @@ class Outcome:
     profile: Profile
     broken: tuple[str, ...]
     """The invariants that do not hold, the first one first; empty for a clean seed."""
-    trace_hash: str
-    lines: tuple[str, ...]
+    trace_hash: str = ""
+    lines: tuple[str, ...] = ()
     """The trace, where it was asked for."""
-    reached: Counter[str]
-    steps: int
-    virtual_ms: int
-    points: tuple[str, ...]
+    reached: Counter[str] = field(default_factory=Counter)
+    steps: int = 0
+    virtual_ms: int = 0
+    points: tuple[str, ...] = ()
     """The crash points passed, in order."""
-    states: tuple[str, ...]
+    states: tuple[str, ...] = ()
     """How each transaction ended."""
+    endings: tuple[Ending, ...] = ()
+    """The same with its evidence and its time."""
+    planned: tuple[int, ...] = ()
+    """The crash points that were to be struck, by number."""
+    script: Script | None = None
 
 
 class Simulator:
@@ -77,15 +87,19 @@ class Simulator:
         *,
         profile: Profile | None = None,
         planned: Collection[int] = (),
+        script: Script | None = None,
         keep_trace: bool = False,
     ) -> Outcome:
-        """Live one seed: with the profile it draws, or with this one; crashing at these points beside what it draws."""
-        profile = profile or draw_profile(random.Random(f"{seed}/profile"))  # noqa: S311  (repeatable on purpose)
+        """Live one seed: with the profile it draws, or with this one; crashing at these points beside what it draws.
+
+        With a script, what goes wrong is what the script lays down; its profile only owns up to it.
+        """
+        profile = profile or profile_of(seed)
         folder = self._folder / f"seed-{seed}"
         self._template.copy_to(folder)
         try:
             with _undisturbed(), _errors() as log:
-                return self._live(seed, profile, folder, planned, log, keep_trace=keep_trace)
+                return self._live(seed, profile, folder, planned, log, script=script, keep_trace=keep_trace)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -97,6 +111,7 @@ class Simulator:
         planned: Collection[int],
         log: ErrorLog,
         *,
+        script: Script | None,
         keep_trace: bool,
     ) -> Outcome:
         loop = SimLoop(random.Random(f"{seed}/schedule"))  # noqa: S311  (repeatable on purpose)
@@ -110,6 +125,7 @@ class Simulator:
                 folder=folder,
                 app=self._app,
                 planned=planned,
+                script=script,
                 keep_trace=keep_trace,
             )
             try:
@@ -131,11 +147,14 @@ class Simulator:
                 broken=tuple(broken),
                 trace_hash=signature,
                 lines=tuple(world.lines or ()),
-                reached=world.reached,
+                reached=world.reached + coverage.seen(folder / "penpay.db"),
                 steps=loop.steps,
                 virtual_ms=loop.now_us // 1_000,
                 points=tuple(world.nemesis.points),
                 states=tuple(world.final_states),
+                endings=endings(folder),
+                planned=tuple(planned),
+                script=script,
             )
             loop.close()
         return outcome
@@ -148,13 +167,15 @@ class Simulator:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """No collection in the middle of a run, where it could run what a crash has cut off; all of it afterwards."""
-    gc.collect()
-    gc.disable()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # What is there already is left alone by the collections in closing, which then take half as long.
+        gc.freeze()
+        gc.disable()
         try:
             yield
         finally:
+            gc.unfreeze()
             gc.enable()
 
 
@@ -181,6 +202,7 @@ def _make_template(folder: Path) -> Template:
         people = loop.run_until_complete(_seeded(loop, settings))
         loop.close()
     template = Template(folder, people)
+    coverage.watch(folder / "penpay.db")
     template.seal()
     return template
 
@@ -191,8 +213,10 @@ async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
     async def connect(path: str) -> Connection:
         return Connection(path, chance=chance, faults=None, trace=lambda _: None)
 
+    clock = SimClock(loop, chance)
+    clock.skew = -_SEEDED_BEFORE
     ports = Ports(
-        clock=SimClock(loop, chance),
+        clock=clock,
         random=SimRandom(chance),
         http=Network.idle_client,
         deriv=Network.no_deriv,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from penpay.application.identity.users import CreateUser
-from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
+from penpay.application.payments.fx import ApproveRate, EnterRate
 from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.postings import DERIV_AGENT
 from penpay.bootstrap import Ports, Sandbox, System
@@ -26,6 +26,7 @@ from penpay.simulation.people import PIN, Person
 
 SHORT_CODE: Final = "174379"
 AGENT_LOGIN_ID: Final = "CR90000062"
+FIRST_MID_E8: Final = 129_50000000
 WALLET_CENTS: Final = 5_000_000
 AGENT_CENTS: Final = 100_000_00
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
@@ -95,9 +96,7 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
         await sandbox.operator.register_subscriber(phone, PIN)
         await sandbox.operator.issue_float(phone, Money(WALLET_CENTS, Currency.KES), f"opening-{number}")
         await sandbox.deriv_book.open_account(
-            Account(
-                login_id=_login_id(number), first_name="User", last_name=str(number), email=_email(number).address
-            )
+            Account(login_id=_login_id(number), first_name="User", last_name=str(number), email=_email(number).address)
         )
     await sandbox.deriv_book.open_account(
         Account(
@@ -137,7 +136,7 @@ async def seed_system(system: System, ports: Ports) -> tuple[Person, ...]:
         EnterRate(
             base=Currency.USD,
             quote=Currency.KES,
-            mid_e8=parse_mid("129.5"),
+            mid_e8=FIRST_MID_E8,
             source="simulation",
             entered_by="maker",
             valid_from=None,

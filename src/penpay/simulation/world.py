@@ -8,18 +8,22 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 
+from penpay.application.payments.fx import ApproveRate, EnterRate
 from penpay.bootstrap import Ports, Sandbox, System, build
 from penpay.config import Settings
+from penpay.domain.shared.errors import DomainError
+from penpay.domain.shared.money import Currency
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.presentation.http.app import bind
 from penpay.sandbox.daraja.switches import DarajaSwitches, PendingStyle
 from penpay.sandbox.deriv.limits import RateLimits
+from penpay.sandbox.faults import FaultRule, StuckPending
 from penpay.sandbox.phone import Prompt
 from penpay.simulation.books import Books
 from penpay.simulation.database import Connection, Faults
@@ -31,8 +35,9 @@ from penpay.simulation.people import API, Forger, Users, answer_prompts
 from penpay.simulation.ports import SimClock, SimRandom
 from penpay.simulation.profile import Hazard, Profile
 from penpay.simulation.provider_faults import break_daraja, break_deriv
-from penpay.simulation.quiet import next_due_us
-from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Template, simulated_settings
+from penpay.simulation.quiet import leases_us, next_due_us
+from penpay.simulation.script import Script
+from penpay.simulation.template import API_PORT, DARAJA_PORT, FIRST_MID_E8, PIN_LOG2_COST, Template, simulated_settings
 
 _LIMITS: Final = RateLimits(
     general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
@@ -44,6 +49,8 @@ _ACT_SECONDS: Final = 1_800
 SETTLE_HOURS: Final = 80
 """Everything must be decided, or with people, so long after the last fault."""
 _SECOND_US: Final = 1_000_000
+_SWEEP_US: Final = 900 * _SECOND_US
+"""Long enough for what is only looked for now and then, such as credits that a stream has missed."""
 
 
 class Unsettled(Exception):
@@ -58,6 +65,7 @@ class Life:
     process: Process
     clock: SimClock
     system: System
+    started_us: int
     is_serving: bool = False
 
 
@@ -74,11 +82,15 @@ class World:
         folder: Path,
         app: FastAPI,
         planned: Collection[int] = (),
+        script: Script | None = None,
         keep_trace: bool = False,
     ) -> None:
         self.loop = loop
         self.seed = seed
         self.profile = profile
+        self._script = script
+        # Where there is a script, the profile says what may happen, and nothing of it is drawn.
+        drawn = profile if script is None else replace(profile, hazards={})
         self.template = template
         self.settings: Settings = simulated_settings(folder)
         self.folder = folder
@@ -91,7 +103,7 @@ class World:
         self.reached: Counter[str] = Counter()
         self.oracle = Oracle()
         self.nemesis = Nemesis(
-            loop=loop, chance=self._chance("nemesis"), profile=profile, notes=self, crash=self._crash, planned=planned
+            loop=loop, chance=self._chance("nemesis"), profile=drawn, notes=self, crash=self._crash, planned=planned
         )
         self.network = Network(
             loop=loop,
@@ -101,7 +113,7 @@ class World:
             tap=self.oracle,
             has_open_transaction=self._has_open_transaction,
         )
-        self._sandbox_process = Process("sandbox")
+        self._sandbox_process = Process("sandbox", may_crash=False)
         self.sandbox: Sandbox
         self.users: Users
         self._restarts: set[asyncio.Task[Any]] = set()
@@ -154,7 +166,7 @@ class World:
         clock = SimClock(self.loop, self._chance(f"clock/{process}"), lateness_ms=_LATENESS_MS)
         clock.skew = self.nemesis.skew()
         system = process.context.run(build, self.settings, self._ports(process, clock, self.nemesis))
-        life = Life(slot, process, clock, system)
+        life = Life(slot, process, clock, system, self.loop.now_us)
         self._lives[slot] = life
         self.loop.start(self._serve(life), process, f"start {process}")
 
@@ -202,9 +214,12 @@ class World:
         for task in world:
             task.cancel()
         await self.settle()
+        self.loop.skip(_SWEEP_US)
+        await self.settle()
         for act in acts:
             if act.done() and not act.cancelled():
                 act.result()
+        self.nemesis.end()
 
     def _people(self) -> list[Any]:
         return list(self.template.people[: self.profile.users])
@@ -218,14 +233,18 @@ class World:
         self.network.hosts[("127.0.0.1", DARAJA_PORT)] = Host([(self._sandbox_process, self.sandbox.daraja.app)])
         self.network.deriv_process = self._sandbox_process
         self.network.deriv_connect = lambda: self.sandbox.deriv.connect_in_memory("1089")
-        break_daraja(self.sandbox.daraja.faults, self.profile, self._chance("daraja faults"))
-        break_deriv(self.sandbox.deriv_faults, self.profile, self._chance("deriv faults"))
+        if self._script is None:
+            break_daraja(self.sandbox.daraja.faults, self.profile, self._chance("daraja faults"), self)
+            break_deriv(self.sandbox.deriv_faults, self.profile, self._chance("deriv faults"), self)
+        else:
+            self._script.lay_down(self.sandbox.daraja.faults, self.sandbox.deriv_faults)
         self.users = Users(
             client=self.network.client(),
             chance=self._chance("users"),
             profile=self.profile,
             nemesis=self.nemesis,
             notes=self,
+            script=self._script,
         )
         for slot in range(self.profile.processes):
             self.launch(slot)
@@ -256,6 +275,7 @@ class World:
             ),
             lambda: nemesis.take_away(Hazard.DERIV_DOWN, network.deriv_down, network.deriv_up),
             self._strange_credits,
+            self._moving_rates,
             Forger(
                 client=network.client(),
                 chance=self._chance("forger"),
@@ -274,8 +294,9 @@ class World:
                     nemesis=nemesis,
                     oracle=self.oracle,
                     notes=self,
+                    script=self._script,
                 ),
-                None,
+                self._sandbox_process,  # what a payer does there is what M-Pesa tells us of
                 "phone",
             )
         return [self.loop.start(work(), None, "background") for work in works]
@@ -297,12 +318,25 @@ class World:
                     "top-up",
                 )
 
+    async def _moving_rates(self) -> None:
+        chance = self._chance("rates")
+        while self.nemesis.is_active:
+            await asyncio.sleep(chance.randint(2, 60))
+            serving = [life for life in self._lives.values() if life.process in self._alive()]
+            if serving and self.nemesis.strikes(Hazard.RATE_MOVES):
+                life = chance.choice(serving)
+                mid_e8 = FIRST_MID_E8 * chance.randint(990, 1_010) // 1_000
+                self.loop.start(_approve(life.system, mid_e8), life.process, "rate")
+
     def heal(self) -> None:
         """Everything works again: nobody forges, nothing is lost, clocks are right, all processes run."""
         self.nemesis.rest()
         self.trace("everything is repaired")
-        self.sandbox.daraja.faults.clear()
-        self.sandbox.deriv_faults.clear()
+        if self._script is None:
+            self.sandbox.daraja.faults.clear()
+            self.sandbox.deriv_faults.clear()
+        if self.profile.level(Hazard.PENDING_FOR_EVER):
+            self.sandbox.daraja.faults.add(FaultRule(fault=StuckPending(), times=None, permille=600))
         self.network.hosts[("127.0.0.1", DARAJA_PORT)].is_down = False
         self.network.deriv_up()
         for life in self._lives.values():
@@ -323,13 +357,23 @@ class World:
                 continue
             due_us = next_due_us(self.folder)
             quiet = quiet + 1 if due_us is None and len(self._alive()) == self.profile.processes else 0
-            if due_us is not None and due_us > self.loop.now_us + 10 * _SECOND_US:
+            is_far = due_us is not None and due_us > self.loop.now_us + 10 * _SECOND_US
+            if due_us is not None and is_far and not self._is_anybody_at_it():
                 self.loop.skip(due_us - self.loop.now_us)
 
-    async def repeat_callbacks(self) -> None:
-        """Deliver every callback of the run once more, true or forged, and let all that follows from it happen."""
+    def _is_anybody_at_it(self) -> bool:
+        """Whether a handset shows a prompt, or a living process holds a lease: time must not leap over what they do."""
+        if self._prompts():
+            return True
+        lease_us = self.settings.lease_seconds * _SECOND_US
+        oldest_us = min(life.started_us for life in self._lives.values())
+        return any(oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.folder))
+
+    async def repeat_callbacks(self, *, forged: bool) -> None:
+        """Deliver the callbacks of the run once more, true or forged, and let all that follows from it happen."""
         client = self.network.client()
-        for heard in list(self.oracle.heard):
+        told = [one for one in self.oracle.heard if one.is_forged is forged]
+        for heard in [one for one in told if (one.path, one.body) in self.oracle.taken]:
             await client.post(f"{API}{heard.path}", content=heard.body, headers={"Content-Type": "application/json"})
         await self.settle()
 
@@ -346,6 +390,24 @@ class World:
     def lives(self) -> list[Life]:
         """The processes that run now."""
         return list(self._lives.values())
+
+
+async def _approve(system: System, mid_e8: int) -> None:
+    """Two people agree on a rate; what keeps them from it concerns nobody else."""
+    try:
+        rate = await system.executor.execute(
+            EnterRate(
+                base=Currency.USD,
+                quote=Currency.KES,
+                mid_e8=mid_e8,
+                source="simulation",
+                entered_by="maker",
+                valid_from=None,
+            )
+        )
+        await system.executor.execute(ApproveRate(rate_id=rate.id, approved_by="checker"))
+    except DomainError:
+        return
 
 
 class ErrorLog(logging.Handler):
