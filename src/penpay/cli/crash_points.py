@@ -31,7 +31,7 @@ def crash_everywhere(jobs: int, *, pairs: bool, as_json: bool) -> bool:
 
 
 def _crashed(runs: list[Run], workers: Workers) -> list[Row]:
-    with Progress(len(runs)) as progress:
+    with Progress(len(runs), "runs") as progress:
 
         def watched(waiting: Iterable[Run]) -> Iterator[Outcome]:
             broken = 0

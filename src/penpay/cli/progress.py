@@ -17,10 +17,11 @@ _EVERY_MS: Final = 20_000
 
 
 class Progress:
-    """Counts seeds, for a `with` block; everything it shows goes to standard error."""
+    """Counts seeds, or other runs, for a `with` block; everything it shows goes to standard error."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, what: str = "seeds") -> None:
         self._total = total
+        self._what = what
         self._clock = SystemClock()
         self._began_ms = self._clock.monotonic_ms()
         self._said_ms = self._began_ms
@@ -44,12 +45,12 @@ class Progress:
 
     def show(self, done: int, broken: int) -> None:
         """So many are done, and so many of them have broken something."""
-        told = f"{done * 1000 / self.elapsed_ms:.1f} seeds/s, {broken} broken"
+        told = f"{done * 1000 / self.elapsed_ms:.1f} {self._what}/s, {broken} broken"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, told=told)
         elif (now_ms := self._clock.monotonic_ms()) - self._said_ms >= _EVERY_MS:
             self._said_ms = now_ms
-            typer.echo(f"{done}/{self._total} seeds, {told}", err=True)
+            typer.echo(f"{done}/{self._total} {self._what}, {told}", err=True)
 
     def say(self, line: str) -> None:
         """Something that takes its time begins now."""

@@ -32,9 +32,9 @@ _READ_SECONDS: Final = 30
 class Tap(Protocol):
     """Sees what was delivered, and what was answered, whether or not the answer arrives."""
 
-    def request(self, sender: Process | None, method: str, path: str, body: bytes) -> None: ...
+    def request(self, path: str, body: bytes) -> None: ...
 
-    def answered(self, path: str, request: bytes, status: int) -> None: ...
+    def answered(self, sender: Process | None, path: str, request: bytes, status: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -143,24 +143,28 @@ class Network:
         server = self._chance.choice(alive)
         if path.startswith("/api/v1/callbacks") and self._nemesis.strikes(Hazard.REQUEST_DOUBLED):
             self._notes.trace(f"doubled {_short(path)}")
-            self._loop.start(self._deliver_again(server, request, body), None, "doubled")
-        return await self._served(server, request, body)
+            self._loop.start(self._deliver_again(server, request, body, current_process()), None, "doubled")
+        return await self._served(server, request, body, current_process())
 
-    async def _deliver_again(self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes) -> None:
+    async def _deliver_again(
+        self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes, sender: Process | None
+    ) -> None:
         await self._latency()
         try:
-            await self._served(server, request, body)
+            await self._served(server, request, body, sender)
         except httpx.TransportError:
             return
 
-    async def _served(self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes) -> _Answer:
+    async def _served(
+        self, server: tuple[Process, ASGIApp], request: httpx.Request, body: bytes, sender: Process | None
+    ) -> _Answer:
         """Run the request in its server; raises ReadError when the server dies before it has answered."""
         process, app = server
         if process.is_dead:
             raise httpx.ConnectError("connection refused", request=request)
         path = request.url.path
         self._notes.trace(f"-> {process} {request.method} {_short(path)} {_digest(body)}")
-        self._tap.request(current_process(), request.method, path, body)
+        self._tap.request(path, body)
         outcome: asyncio.Future[_Answer] = self._loop.create_future()
 
         async def serve() -> None:
@@ -184,7 +188,7 @@ class Network:
         finally:
             process.on_crash.remove(died)
         self._notes.trace(f"<- {process} {answer.status} {_short(path)} {_digest(answer.body)}")
-        self._tap.answered(path, body, answer.status)
+        self._tap.answered(sender, path, body, answer.status)
         return answer
 
     async def _latency(self) -> None:

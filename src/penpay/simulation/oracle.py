@@ -42,26 +42,22 @@ class Oracle:
         self.credited_cents = 0
         """What strangers have paid to our agent account at Deriv."""
         self.heard: list[Heard] = []
-        """Every callback delivered to us, true or forged."""
-        self.taken: set[tuple[str, bytes]] = set()
-        """Path and body of those we have said yes to; what a crash cut off was not heard."""
+        """Every callback we said we had taken, true or forged."""
         self.tokens: list[str] = []
         """The callback paths as a listener on the way would learn them."""
 
-    def request(self, sender: Process | None, method: str, path: str, body: bytes) -> None:
+    def request(self, path: str, body: bytes) -> None:
         """A request has reached its server."""
         if path == _PUSH and (push := _object(body)) is not None:
             self.asked_cents[str(push["AccountReference"])].append(int(push["Amount"]) * 100)
             token = str(push["CallBackURL"])
             if token not in self.tokens:
                 self.tokens.append(token)
-        elif method == "POST" and path.startswith(_CALLBACK):
-            self.heard.append(Heard(path, body, is_forged=sender is None))
 
-    def answered(self, path: str, request: bytes, status: int) -> None:
-        """A server has answered; whether that arrives is another matter."""
-        if path.startswith(_CALLBACK) and status == _OK:
-            self.taken.add((path, request))
+    def answered(self, sender: Process | None, path: str, request: bytes, status: int) -> None:
+        """A server has answered; whether that arrives is another matter. What we said we had taken must not be lost."""
+        if status == _OK and path.startswith(_CALLBACK):
+            self.heard.append(Heard(path, request, is_forged=sender is None))
 
     def paid(self, prompt: Prompt, msisdn: str) -> None:
         """A subscriber was told that her payment went through."""

@@ -15,6 +15,7 @@ _DUE: Final = (
     ("penpay.db", "SELECT max(due_at, coalesce(lease_until, due_at)) FROM mpesa_requests WHERE due_at IS NOT NULL"),
     ("penpay.db", "SELECT max(due_at, coalesce(lease_until, due_at)) FROM deriv_transfers WHERE due_at IS NOT NULL"),
     ("penpay.db", "SELECT due_at FROM webhook_logs WHERE outcome = 'RECEIVED'"),
+    ("penpay.db", "SELECT recorded_at FROM command_batches WHERE pending_rows IS NOT NULL"),
     ("operator.db", "SELECT due_at FROM stk_pushes WHERE state = 'PROMPTED'"),
 )
 _LEASES: Final = (

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ from penpay.simulation.database import Connection, Faults
 from penpay.simulation.loop import Process, SimLoop
 from penpay.simulation.nemesis import Nemesis
 from penpay.simulation.network import Host, Network
-from penpay.simulation.oracle import Oracle
+from penpay.simulation.oracle import Heard, Oracle
 from penpay.simulation.people import API, Forger, Users, answer_prompts
 from penpay.simulation.ports import SimClock, SimRandom
 from penpay.simulation.profile import Hazard, Profile
@@ -369,12 +369,11 @@ class World:
         oldest_us = min(life.started_us for life in self._lives.values())
         return any(oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.folder))
 
-    async def repeat_callbacks(self, *, forged: bool) -> None:
-        """Deliver the callbacks of the run once more, true or forged, and let all that follows from it happen."""
+    async def deliver_again(self, heard: Sequence[Heard]) -> None:
+        """Deliver these callbacks once more, and let all that follows from it happen."""
         client = self.network.client()
-        told = [one for one in self.oracle.heard if one.is_forged is forged]
-        for heard in [one for one in told if (one.path, one.body) in self.oracle.taken]:
-            await client.post(f"{API}{heard.path}", content=heard.body, headers={"Content-Type": "application/json"})
+        for one in heard:
+            await client.post(f"{API}{one.path}", content=one.body, headers={"Content-Type": "application/json"})
         await self.settle()
 
     def _unfinished(self) -> list[str]:

@@ -46,7 +46,12 @@ from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyRing
 from penpay.infrastructure.security.path_tokens import PathTokens
 from penpay.infrastructure.sql.engine import open_engine
-from penpay.infrastructure.sql.evidence import MpesaRequestRepository, RequestsByReceipt, SubjectsOfRequests
+from penpay.infrastructure.sql.evidence import (
+    MpesaRequestRepository,
+    RequestsByCheckout,
+    RequestsByReceipt,
+    SubjectsOfRequests,
+)
 from penpay.infrastructure.sql.fx import CurrentRateFinder
 from penpay.infrastructure.sql.identity import (
     ApiKeyRepository,
@@ -222,7 +227,13 @@ def _schema(clock: SystemClock, random: SystemRandom) -> Schema:
             WalletRepository(),
             JournalRepository(),
         ),
-        finders=(PayerFinder(cipher), CurrentRateFinder(clock), SubjectsOfRequests(), RequestsByReceipt()),
+        finders=(
+            PayerFinder(cipher),
+            CurrentRateFinder(clock),
+            SubjectsOfRequests(),
+            RequestsByReceipt(),
+            RequestsByCheckout(index),
+        ),
         appenders=(EntryAppender(),),
     )
 

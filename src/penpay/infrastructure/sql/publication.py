@@ -93,11 +93,12 @@ class SqlPublication:
         waiting = (_b.batch_id.in_(ids), _b.pending_rows.is_not(None))
         async with self._engine.begin() as connection:
             await leases.hold(connection, LEASE, lease, at)
-            await self._positions.insert(connection, positions)
-            await self._seals.insert(connection, seals)
+            # First, since an earlier try of ours whose answer was lost may have been committed in the meantime.
             placed = await connection.execute(update(command_batches).where(*waiting).values(pending_rows=None))
             if placed.rowcount != len(ids):
                 raise Transient("a batch has its place already")
+            await self._positions.insert(connection, positions)
+            await self._seals.insert(connection, seals)
 
     async def checkpoint(self, lease: Lease, at: datetime, signer: CheckpointSigner) -> bool:
         async with _translating():
@@ -117,6 +118,8 @@ class SqlPublication:
             }
             async with self._engine.begin() as connection:
                 await leases.hold(connection, LEASE, lease, at)
+                if not await _checkpoint_due(connection, at):  # as above
+                    return False
                 await connection.execute(insert(audit_checkpoints), row)
         return True
 

@@ -135,7 +135,11 @@ class SqlUnitOfWork:
     async def __aenter__(self) -> Self:
         try:
             self._connection = await self._database.engine.connect()
-            await self._connection.begin()
+            try:
+                await self._connection.begin()
+            except BaseException:
+                await self._connection.close()  # nobody else will: the block is never entered
+                raise
         except DBAPIError as error:
             raise translated(error) from error
         except OSError as error:
