@@ -9,12 +9,14 @@ from typing import Final
 
 from penpay.simulation.loop import SimLoop
 
+_LONG_MS: Final = 400
+"""Shorter waits, as between two tries at a transaction, end when they should."""
 START: Final = datetime(2026, 1, 1, 6, tzinfo=UTC)
 """When virtual time begins."""
 
 
 class SimClock:
-    """A process's own clock: virtual time, wrong by `skew`; its timers ring up to `lateness_ms` late."""
+    """A process's own clock: virtual time, wrong by `skew`; its longer waits end up to `lateness_ms` late."""
 
     def __init__(self, loop: SimLoop, chance: random.Random, *, lateness_ms: int = 0) -> None:
         self._loop = loop
@@ -30,7 +32,7 @@ class SimClock:
         return self._loop.now_us // 1_000
 
     async def sleep(self, milliseconds: int) -> None:
-        late = self._chance.randrange(self.lateness_ms + 1) if milliseconds and self.lateness_ms else 0
+        late = self._chance.randrange(self.lateness_ms + 1) if milliseconds >= _LONG_MS else 0
         await asyncio.sleep((milliseconds + late) / 1_000)
 
 

@@ -42,7 +42,7 @@ from penpay.simulation.template import API_PORT, DARAJA_PORT, FIRST_MID_E8, PIN_
 _LIMITS: Final = RateLimits(
     general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
 )
-_LATENESS_MS: Final = 4_000
+_LATENESS_MS: Final = 15_000
 """How late the timers of a busy machine may ring; it also keeps idle looking-around cheap to simulate."""
 _ACT_SECONDS: Final = 1_800
 """How long people get for what they want before everything is repaired."""
@@ -257,7 +257,7 @@ class World:
                 pending_style=PendingStyle.ERROR_500 if self.profile.old_pending_style else PendingStyle.CODE_4999,
                 new_token_revokes_old=self.profile.strict_tokens,
                 limit_queries=self.profile.limited_queries,
-                sweep_every_ms=2_000,
+                sweep_every_ms=8_000,
             ),
             deriv_url=self.settings.deriv_sandbox_database_url,
             deriv_limits=_LIMITS,

@@ -94,7 +94,9 @@ class MpesaRequestDriver:
             description="Deriv deposit",
         )
         answer = await self._mpesa.stk_push(push)
-        await self._executor.execute(RecordPushAnswer(request_id=request.id, fence=request.fence, answer=answer))
+        record = RecordPushAnswer(request_id=request.id, fence=request.fence, answer=answer)
+        while not await self._executor.execute(record):
+            pass
 
     async def _ask(self, request: MpesaRequest) -> None:
         answer = await self._asked(request)

@@ -150,13 +150,22 @@ class RecordPushAnswerHandler:
         await find(REQUESTS_BY_CHECKOUT, {checkout for checkout in told if checkout is not None})
         return await requests_footprint({command.request_id for command in commands}, find)
 
-    def handle(self, command: RecordPushAnswer, work: Work) -> None:
-        """Record the answer; one that comes after the callback only adds ids, as does one from a lapsed licence."""
+    def handle(self, command: RecordPushAnswer, work: Work) -> bool:
+        """Record the answer; one that comes after the callback only adds ids, as does one from a lapsed licence.
+
+        False when another push, which a callback gave our CheckoutRequestID, had to give it up first: record it again.
+        """
         request, transaction, _ = request_and_transaction(work, command.request_id)
         answer = command.answer
+        if _taken_back(work, request, answer.checkout_request_id):
+            return False
         if command.fence != request.fence:
             self._too_late(request, answer, work)
-            return
+        else:
+            self._record(request, transaction, answer, work)
+        return True
+
+    def _record(self, request: MpesaRequest, transaction: Transaction, answer: PushAnswer, work: Work) -> None:
         work.audit(
             _ACTOR,
             "mpesa_request.answered",
@@ -165,7 +174,7 @@ class RecordPushAnswerHandler:
             outcome=answer.outcome.value,
             code=answer.code,
         )
-        request = _identified(work, request, answer)
+        request = request.identified(answer.checkout_request_id, answer.merchant_request_id)
         if request.state is not EvidenceState.SENDING:
             self._after_the_callback(request, transaction, answer, work)
             return
@@ -194,7 +203,7 @@ class RecordPushAnswerHandler:
         """The lease had lapsed. What the sender decides no longer counts, but the id is what we can ask by."""
         if request.is_identified or answer.checkout_request_id is None:
             raise LostLicence
-        learned = _identified(work, request, answer)
+        learned = request.identified(answer.checkout_request_id, answer.merchant_request_id)
         due_at = request.due_at and min(request.due_at, work.now + self._policy.first_query_after)
         work.put(MPESA_REQUESTS, request.id, replace(learned, due_at=due_at, version=request.version + 1))
         work.audit(_ACTOR, "mpesa_request.identified", "mpesa_request", request.id)
@@ -310,16 +319,18 @@ class RecordPaymentAnswerHandler:
         work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=due_at, code=answer.code))
 
 
-def _identified(work: Work, request: MpesaRequest, answer: PushAnswer) -> MpesaRequest:
-    """With the ids our own call was answered; a push that a callback gave this id by mistake or malice loses it."""
-    checkout = answer.checkout_request_id
-    owner = None if checkout is None else work.found(REQUESTS_BY_CHECKOUT, checkout)
-    if owner is not None and owner != request.id:
-        other = work.get(MPESA_REQUESTS, owner)
-        if other is not None and other.checkout_request_id == checkout:
-            without = replace(other, checkout_request_id=None, version=other.version + 1)
-            work.put(MPESA_REQUESTS, owner, without)
-    return request.identified(checkout, answer.merchant_request_id)
+def _taken_back(work: Work, request: MpesaRequest, checkout_request_id: str | None) -> bool:
+    """Whether another push went by the id that our own call was answered for this one; it does no longer."""
+    if checkout_request_id is None:
+        return False
+    owner = work.found(REQUESTS_BY_CHECKOUT, checkout_request_id)
+    other = None if owner in {None, request.id} else work.get(MPESA_REQUESTS, owner)
+    if other is None or other.checkout_request_id != checkout_request_id:
+        return False
+    # A commit of its own: in one statement the unique key may meet the new owner before the old one has let go.
+    work.put(MPESA_REQUESTS, other.id, replace(other, checkout_request_id=None, version=other.version + 1))
+    work.audit(_ACTOR, "mpesa_request.id_taken_back", "mpesa_request", other.id, owner=str(request.id))
+    return True
 
 
 def booked_amount(request: MpesaRequest) -> Money:

@@ -81,6 +81,12 @@ def _embed(engine: AsyncEngine) -> None:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READING) else "BEGIN IMMEDIATE")
 
+    @event.listens_for(engine.sync_engine, "checkin")
+    def end(connection: Any, _: object) -> None:
+        # A COMMIT refused as busy leaves the transaction open, and SQLAlchemy takes it for ended all the same.
+        if connection is not None and connection.driver_connection.in_transaction:
+            connection.rollback()
+
 
 def translated(error: Exception) -> Exception:
     """What a driver's error means for a batch: try again, find the command at fault, or (itself) a bug."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.shared.publishing import Lease
@@ -32,13 +33,13 @@ async def seen(connection: AsyncConnection, name: str, holder: UUID, at: datetim
 
 
 async def claim(connection: AsyncConnection, name: str, fence: int | None, lease: Lease, at: datetime) -> None:
-    """Take a lease that was seen under this fence. Raises LostLicence when somebody was faster.
-
-    Two who make the lease's row at once meet at its primary key, as a constraint violation.
-    """
+    """Take a lease that was seen under this fence. Raises LostLicence when somebody was faster."""
     values = {"holder": lease.holder, "fence": lease.fence, "lease_until": lease.until}
     if fence is None:
-        await connection.execute(insert(leases), {"name": name, **values})
+        try:
+            await connection.execute(insert(leases), {"name": name, **values})
+        except IntegrityError:  # two made the lease's first row at once
+            raise LostLicence from None
         return
     free = or_(_l.holder == lease.holder, _l.lease_until <= at)
     taken = await connection.execute(update(leases).where(_l.name == name, _l.fence == fence, free).values(values))
