@@ -30,6 +30,7 @@ from penpay.application.payments.rows import (
     MPESA_REQUESTS,
     REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
+    REVIEWS,
     SUBJECTS_OF_REQUESTS,
     TRANSACTIONS,
     WEBHOOKS,
@@ -265,7 +266,8 @@ def _told(request: MpesaRequest, callback: StkCallback) -> int:
 
 
 def _contradiction(work: Work, request: MpesaRequest, transaction: Transaction, reason: ReviewReason) -> WebhookOutcome:
-    open_review(work, transaction, reason, booked_amount(request))
+    if work.get(REVIEWS, (transaction.id, reason)) is None:  # telling it again asks nothing new
+        open_review(work, transaction, reason, booked_amount(request))
     return WebhookOutcome.CONTRADICTS
 
 

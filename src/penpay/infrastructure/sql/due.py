@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Table, exists, or_, select
+from sqlalchemy import Integer, Select, Table, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.due import DueWebhook
@@ -24,7 +24,54 @@ from penpay.infrastructure.sql.tables import (
     mpesa_requests,
     webhook_logs,
 )
+from penpay.infrastructure.sql.types import Moment
 from penpay.infrastructure.sql.unit_of_work import parsed
+
+# Looked for again and again, so each is put together once.
+_AT: Final = bindparam("at", type_=Moment)
+_LIMIT: Final = bindparam("limit", type_=Integer)
+
+
+def _deliveries() -> Select[Any]:
+    older = deliveries.alias("older")
+    before = exists().where(
+        older.c.consumer == deliveries.c.consumer,
+        older.c.key == deliveries.c.key,
+        older.c.sequence < deliveries.c.sequence,
+    )
+    return (
+        select(domain_events)
+        .join(deliveries, deliveries.c.event_id == domain_events.c.id)
+        .where(
+            deliveries.c.consumer == bindparam("consumer"),
+            deliveries.c.dead.is_(False),
+            deliveries.c.due_at <= _AT,
+            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= _AT),
+            ~before,
+        )
+        .order_by(deliveries.c.due_at)
+        .limit(_LIMIT)
+    )
+
+
+def _evidence(table: Table) -> Select[Any]:
+    return (
+        select(table.c.id)
+        .where(table.c.due_at <= _AT, or_(table.c.lease_until.is_(None), table.c.lease_until <= _AT))
+        .order_by(table.c.due_at)
+        .limit(_LIMIT)
+    )
+
+
+_DELIVERIES: Final = _deliveries()
+_MPESA_REQUESTS: Final = _evidence(mpesa_requests)
+_DERIV_TRANSFERS: Final = _evidence(deriv_transfers)
+_WEBHOOKS: Final = (
+    select(webhook_logs)
+    .where(webhook_logs.c.due_at <= _AT, webhook_logs.c.outcome == WebhookOutcome.RECEIVED.value)
+    .order_by(webhook_logs.c.due_at)
+    .limit(_LIMIT)
+)
 
 
 class SqlDue:
@@ -36,62 +83,30 @@ class SqlDue:
 
     async def due_deliveries(self, consumer: str, at: datetime, limit: int) -> Sequence[DueDelivery]:
         """The oldest delivery of each key that is due and not leased, longest due first."""
-        older = deliveries.alias("older")
-        before = exists().where(
-            older.c.consumer == deliveries.c.consumer,
-            older.c.key == deliveries.c.key,
-            older.c.sequence < deliveries.c.sequence,
-        )
-        statement = (
-            select(domain_events)
-            .join(deliveries, deliveries.c.event_id == domain_events.c.id)
-            .where(
-                deliveries.c.consumer == consumer,
-                deliveries.c.dead.is_(False),
-                deliveries.c.due_at <= at,
-                or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= at),
-                ~before,
-            )
-            .order_by(deliveries.c.due_at)
-            .limit(limit)
-        )
-        return [DueDelivery(consumer, stored_event(row)) for row in await self._rows(statement)]
+        rows = await self._rows(_DELIVERIES, at=at, limit=limit, consumer=consumer)
+        return [DueDelivery(consumer, stored_event(row)) for row in rows]
 
     async def due_mpesa_requests(self, at: datetime, limit: int) -> Sequence[MpesaRequestId]:
         """Pushes somebody must send or ask about, longest due first."""
-        return await self._due(mpesa_requests, at, limit)
+        return [row.id for row in await self._rows(_MPESA_REQUESTS, at=at, limit=limit)]
 
     async def due_deriv_transfers(self, at: datetime, limit: int) -> Sequence[DerivTransferId]:
         """Transfers somebody must send or look for, longest due first."""
-        return await self._due(deriv_transfers, at, limit)
+        return [row.id for row in await self._rows(_DERIV_TRANSFERS, at=at, limit=limit)]
 
     async def due_webhooks(self, at: datetime, limit: int) -> Sequence[DueWebhook]:
         """Callbacks that were stored and not applied, longest due first."""
-        statement = (
-            select(webhook_logs)
-            .where(webhook_logs.c.due_at <= at, webhook_logs.c.outcome == WebhookOutcome.RECEIVED.value)
-            .order_by(webhook_logs.c.due_at)
-            .limit(limit)
-        )
-        found = map(self._webhooks.webhook, await self._rows(statement))
+        found = map(self._webhooks.webhook, await self._rows(_WEBHOOKS, at=at, limit=limit))
         return [
             DueWebhook(webhook_id=webhook.id, request_id=webhook.subject_id, body=webhook.body)
             for webhook in found
             if webhook.subject_id is not None
         ]
 
-    async def _due(self, table: Table, at: datetime, limit: int) -> list[Any]:
-        statement = (
-            select(table.c.id)
-            .where(table.c.due_at <= at, or_(table.c.lease_until.is_(None), table.c.lease_until <= at))
-            .order_by(table.c.due_at)
-            .limit(limit)
-        )
-        return [row.id for row in await self._rows(statement)]
-
-    async def _rows(self, statement: Any) -> Sequence[Any]:
+    async def _rows(self, statement: Select[Any], **values: Any) -> Sequence[Any]:
         async with self._engine.connect() as connection:
-            return (await connection.execute(statement)).all()
+            rows: Sequence[Any] = (await connection.execute(statement, values)).all()
+            return rows
 
 
 def stored_event(row: Any) -> StoredEvent:

@@ -42,6 +42,11 @@ from penpay.infrastructure.sql.unit_of_work import fetch
 LEASE: Final = "publisher"
 _p, _s, _c, _b = event_positions.c, audit_seals.c, audit_checkpoints.c, command_batches.c
 
+# Looked at again and again, so each is put together once.
+_WAITING: Final = select(_b.batch_id).where(_b.pending_rows.is_not(None)).order_by(_b.batch_id).limit(1)
+_HEAD: Final = select(_s.position, _s.seal).order_by(_s.position.desc()).limit(1)
+_LAST_CHECKPOINT: Final = select(_c.position, _c.made_at, _c.rows_count).order_by(_c.position.desc()).limit(1)
+
 
 class SqlPublication:
     """`application.shared.publishing.Publication` over SQL; one object a process.
@@ -56,9 +61,8 @@ class SqlPublication:
         self._seals = BulkWriter(audit_seals, engine.dialect, key=("position",))
 
     async def is_due(self, at: datetime) -> bool:
-        waiting = select(_b.batch_id).where(_b.pending_rows.is_not(None)).order_by(_b.batch_id).limit(1)
         async with _translating(), self._read.connect() as connection:
-            if (await connection.execute(waiting)).first() is not None:
+            if (await connection.execute(_WAITING)).first() is not None:
                 return True
             return await _checkpoint_due(connection, at)
 
@@ -164,14 +168,12 @@ async def _last_position(connection: AsyncConnection) -> int:
 
 async def _head(connection: AsyncConnection) -> tuple[int, str]:
     """The last seal and its position."""
-    statement = select(_s.position, _s.seal).order_by(_s.position.desc()).limit(1)
-    row = (await connection.execute(statement)).one_or_none()
+    row = (await connection.execute(_HEAD)).one_or_none()
     return (0, GENESIS) if row is None else (row.position, row.seal)
 
 
 async def _last_checkpoint(connection: AsyncConnection) -> Any:
-    statement = select(_c.position, _c.made_at, _c.rows_count).order_by(_c.position.desc()).limit(1)
-    return (await connection.execute(statement)).one_or_none()
+    return (await connection.execute(_LAST_CHECKPOINT)).one_or_none()
 
 
 async def _checkpoint_due(connection: AsyncConnection, at: datetime) -> bool:
