@@ -93,9 +93,10 @@ class Books:
         )
         return sum(row["amount_cents"] if row["side"] == "DEBIT" else -row["amount_cents"] for row in rows)
 
-    def money(self) -> list[tuple[Any, ...]]:
-        """Everything a repeated message must leave as it is."""
-        return [tuple(row) for query in _MONEY for row in self.ours(query)]
+    def money(self, *, receipts: bool) -> list[tuple[Any, ...]]:
+        """Everything a repeated message must leave as it is, with or without the receipts that were attached."""
+        queries = _MONEY if receipts else [query.replace("receipt,", "") for query in _MONEY]
+        return [tuple(row) for query in queries for row in self.ours(query)]
 
     def balances(self) -> list[tuple[Any, ...]]:
         """Every balance, and every transaction that has ended."""

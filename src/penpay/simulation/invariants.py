@@ -6,7 +6,9 @@ by that much, under that reason, and the fault history must hold something that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -72,6 +74,7 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
             _dollars,
             _once,
             _nothing_for_nothing,
+            _not_forwarded,
             _decided,
             _delivered,
             _audited,
@@ -183,6 +186,14 @@ def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
             yield f"I4: Deriv paid under a reference that is not ours: {row['remark'][-24:]}"
 
 
+def _not_forwarded(world: World, books: Books) -> Iterator[str]:
+    """I4: a payment told with another amount or phone than we asked for is looked at by people."""
+    altered = {name for name, checkout in world.oracle.altered if world.oracle.prompts.get(name) == checkout}
+    for payment in books.payments():
+        if not payment.reviews and any(request["account_reference"] in altered for request in payment.requests):
+            yield f"I4: another amount or phone was told, and nobody looks ({_about(payment)})"
+
+
 def _decided(world: World, books: Books) -> Iterator[str]:
     """I7: everything is over or with people, and people are asked only where something gave cause."""
     for payment in books.payments():
@@ -286,8 +297,12 @@ def _half_even(exact: Fraction) -> int:
     return round(exact)
 
 
-def _promises(world: World, _: Books) -> Iterator[str]:
+def _promises(world: World, books: Books) -> Iterator[str]:
     """I12, I14: what users were told is kept; nobody calls out with a transaction open."""
+    known = {payment.id for payment in books.payments()}
+    for answer in world.users.promises.accepted.values():
+        if (told := str(json.loads(answer, parse_float=Decimal)["id"])) not in known:
+            yield f"I12: {told} was accepted and is not there"
     yield from world.users.promises.broken
     yield from world.network.broken_rules
 
@@ -296,10 +311,12 @@ async def _repetition(world: World, books: Books) -> list[str]:
     """I9: every callback of the run, delivered once more, changes nothing; a forged one moves no money."""
     broken = []
     heard = list(world.oracle.heard)
+    # Where somebody forges, a true callback may have been set aside for naming another prompt, until we knew better.
+    receipts = not world.profile.level(H.FORGER)
     for forged in (False, True):
-        before = books.balances() if forged else books.money() + books.reviews()
+        before = books.balances() if forged else books.money(receipts=receipts) + books.reviews()
         await world.deliver_again([one for one in heard if one.is_forged is forged])
-        after = books.balances() if forged else books.money() + books.reviews()
+        after = books.balances() if forged else books.money(receipts=receipts) + books.reviews()
         if before != after:
             changed = [row for row in after if row not in before]
             broken.append(

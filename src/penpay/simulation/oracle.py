@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from penpay.sandbox.phone import Prompt
 from penpay.simulation.loop import Process
@@ -29,6 +30,15 @@ class Heard:
     is_forged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a push asked for, as its bytes said."""
+
+    account_reference: str
+    cents: int
+    msisdn: str
+
+
 class Oracle:
     """Keeps the tallies of one run."""
 
@@ -43,14 +53,23 @@ class Oracle:
         """What strangers have paid to our agent account at Deriv."""
         self.heard: list[Heard] = []
         """Every callback we said we had taken, true or forged."""
+        self.receipts: list[str] = []
+        """Receipt numbers as they were told."""
+        self.prompts: dict[str, str] = {}
+        """By AccountReference: the CheckoutRequestID of the prompt a handset showed."""
+        self.altered: list[tuple[str, str]] = []
+        """AccountReference and CheckoutRequestID of payments told to us with another amount or phone than we asked."""
+        self._asked: dict[str, Asked] = {}
         self.tokens: list[str] = []
         """The callback paths as a listener on the way would learn them."""
 
     def request(self, path: str, body: bytes) -> None:
         """A request has reached its server."""
         if path == _PUSH and (push := _object(body)) is not None:
-            self.asked_cents[str(push["AccountReference"])].append(int(push["Amount"]) * 100)
+            asked = Asked(str(push["AccountReference"]), int(push["Amount"]) * 100, str(push["PhoneNumber"]))
+            self.asked_cents[asked.account_reference].append(asked.cents)
             token = str(push["CallBackURL"])
+            self._asked[urlsplit(token).path] = asked
             if token not in self.tokens:
                 self.tokens.append(token)
 
@@ -58,6 +77,19 @@ class Oracle:
         """A server has answered; whether that arrives is another matter. What we said we had taken must not be lost."""
         if status == _OK and path.startswith(_CALLBACK):
             self.heard.append(Heard(path, request, is_forged=sender is None))
+            self._compare(path, request)
+
+    def _compare(self, path: str, body: bytes) -> None:
+        told, asked = _payment(body), self._asked.get(path)
+        if told is None or asked is None:
+            return
+        self.receipts.append(str(told["MpesaReceiptNumber"]))
+        if (int(told["Amount"]) * 100, str(told["PhoneNumber"])) != (asked.cents, asked.msisdn):
+            self.altered.append((asked.account_reference, str(told["CheckoutRequestID"])))
+
+    def shown(self, prompt: Prompt) -> None:
+        """A handset shows a prompt."""
+        self.prompts[prompt.account_reference] = prompt.checkout_request_id
 
     def paid(self, prompt: Prompt, msisdn: str) -> None:
         """A subscriber was told that her payment went through."""
@@ -71,3 +103,13 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _payment(body: bytes) -> dict[str, Any] | None:
+    """The items of a callback that tells of a payment, and its CheckoutRequestID."""
+    found = _object(body)
+    callback = found and found["Body"]["stkCallback"]
+    if not callback or str(callback["ResultCode"]) != "0":
+        return None
+    items = {item["Name"]: item.get("Value") for item in callback["CallbackMetadata"]["Item"]}
+    return {**items, "CheckoutRequestID": callback["CheckoutRequestID"]}

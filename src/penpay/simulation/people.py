@@ -216,6 +216,7 @@ async def answer_prompts(
     """The owner of a handset: pays what it asks for, mostly. Told what was paid, she tells the oracle."""
     while True:
         prompt = await phone.next_prompt()
+        oracle.shown(prompt)
         await asyncio.sleep(chance.randint(200, 9_000) / 1_000)
         doing = "pays" if script is None else script.payer
         if nemesis.strikes(Hazard.CARELESS_PAYER):
@@ -248,7 +249,7 @@ class Forger:
         profile: Profile,
         oracle: Oracle,
         notes: Notes,
-        prompts: Callable[[], list[Prompt]],
+        prompts: Callable[[], list[tuple[Prompt, str]]],
     ) -> None:
         self._client = client
         self._chance = chance
@@ -270,9 +271,12 @@ class Forger:
         checkout = f"ws_CO_{self._chance.randrange(10**12)}"
         cents, msisdn = self._chance.choice((100, 100_000, 700_000)), "254712000001"
         if prompts and self._chance.randrange(4):
-            prompt = self._chance.choice(prompts)
+            prompt, msisdn = self._chance.choice(prompts)
             checkout = prompt.checkout_request_id
             cents = prompt.amount.cents if self._chance.randrange(2) else cents
+        receipt = f"FORGED{self._chance.randrange(10_000):04d}"
+        if self._oracle.receipts and self._chance.randrange(3) == 0:
+            receipt = self._chance.choice(self._oracle.receipts)
         callback: dict[str, object] = {
             "MerchantRequestID": "29115-34620561-1",
             "CheckoutRequestID": checkout,
@@ -281,7 +285,7 @@ class Forger:
             "CallbackMetadata": {
                 "Item": [
                     {"Name": "Amount", "Value": cents // 100},
-                    {"Name": "MpesaReceiptNumber", "Value": f"FORGED{self._chance.randrange(10_000):04d}"},
+                    {"Name": "MpesaReceiptNumber", "Value": receipt},
                     {"Name": "TransactionDate", "Value": 20260101090000},
                     {"Name": "PhoneNumber", "Value": int(msisdn)},
                 ]

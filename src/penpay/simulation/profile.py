@@ -102,6 +102,10 @@ class Profile:
         """The same world in which this never happens."""
         return replace(self, hazards={one: level for one, level in self.hazards.items() if one is not hazard})
 
+    def with_hazards(self, hazards: Mapping[Hazard, Level]) -> Profile:
+        """The same world in which these are so likely as well."""
+        return replace(self, hazards={**self.hazards, **hazards})
+
     def describe(self) -> str:
         """One line, for people."""
         wrong = ", ".join(f"{one}{'+' if level is Level.EXTREME else ''}" for one, level in self.hazards.items())

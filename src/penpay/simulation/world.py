@@ -51,6 +51,8 @@ SETTLE_HOURS: Final = 80
 _SECOND_US: Final = 1_000_000
 _SWEEP_US: Final = 900 * _SECOND_US
 """Long enough for what is only looked for now and then, such as credits that a stream has missed."""
+_SWEEP_SECONDS: Final = 90
+"""How long such a look may take."""
 
 
 class Unsettled(Exception):
@@ -215,6 +217,7 @@ class World:
             task.cancel()
         await self.settle()
         self.loop.skip(_SWEEP_US)
+        await asyncio.sleep(_SWEEP_SECONDS)
         await self.settle()
         for act in acts:
             if act.done() and not act.cancelled():
@@ -301,9 +304,10 @@ class World:
             )
         return [self.loop.start(work(), None, "background") for work in works]
 
-    def _prompts(self) -> list[Prompt]:
+    def _prompts(self) -> list[tuple[Prompt, str]]:
+        """What handsets show now, and whose they are."""
         phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self._people()]
-        return [phone.prompt for phone in phones if phone.prompt is not None]
+        return [(phone.prompt, phone.number.msisdn) for phone in phones if phone.prompt is not None]
 
     async def _strange_credits(self) -> None:
         chance = self._chance("strange credits")

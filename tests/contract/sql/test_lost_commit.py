@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.shared.unit_of_work import CommitUnknown, Transient
 from penpay.domain.shared.errors import Overdrawn, Overloaded
+from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase, SqlUnitOfWork
 from tests.contract.sql.commands import Move, MoveUnprepared, RefuseLate, wallet
@@ -35,6 +37,12 @@ async def silent(commit: Commit) -> None:
     raise CommitUnknown
 
 
+async def unheard(commit: Commit) -> None:
+    """For the question what became of a batch: it is ruled out, and nobody hears that it is."""
+    await commit()
+    raise Transient
+
+
 async def busy(commit: Commit) -> None:
     """The database cannot now."""
     raise Transient
@@ -49,6 +57,16 @@ class FaultyDatabase(SqlDatabase):
 
     def unit_of_work(self) -> SqlUnitOfWork:
         return FaultyUnitOfWork(self)
+
+    async def abandon(self, batch_id: BatchId, at: datetime) -> bool:
+        ruled_out = super().abandon
+        if self.faults and self.faults[0] is unheard:
+            await self.faults.pop(0)(lambda: _done(ruled_out(batch_id, at)))
+        return await ruled_out(batch_id, at)
+
+
+async def _done(asked: Awaitable[bool]) -> None:
+    await asked
 
 
 class FaultyUnitOfWork(SqlUnitOfWork):
@@ -96,6 +114,18 @@ async def test_it_had_not_committed(url: str) -> None:
     """The batch is ruled out under its id and runs again, once."""
     async with funded(url) as (world, faults):
         faults.append(silent)
+        results = await world.moved(A, B, 50)
+
+        assert list(range(999, 949, -1)) == [result["left"] for result in results]
+        assert (50, {"COMMITTED": 2, "ABANDONED": 1}) == (await world.balance(B), await batches(world))
+        assert (1, 1) == (world.executor.counters.unknown_commits, world.executor.counters.abandoned)
+        await world.books_agree()
+
+
+async def test_ruling_it_out_is_answered_by_silence_too(url: str) -> None:
+    """The batch is ruled out, that answer is lost as well, and asking again finds our own row: it runs again."""
+    async with funded(url) as (world, faults):
+        faults += [silent, unheard]
         results = await world.moved(A, B, 50)
 
         assert list(range(999, 949, -1)) == [result["left"] for result in results]

@@ -116,13 +116,22 @@ class SqlDatabase:
             async with self.engine.begin() as connection:
                 await connection.execute(insert(command_batches), row)
         except DBAPIError as error:
-            meaning = translated(error)
-            if isinstance(meaning, ConstraintViolated):
-                return False
+            if isinstance(translated(error), ConstraintViolated):
+                return await self._was_abandoned(batch_id)
             raise Transient("the database does not say what became of the batch") from error
         except OSError as error:
             raise Transient("the database cannot be reached") from error
         return True
+
+    async def _was_abandoned(self, batch_id: BatchId) -> bool:
+        """Whether the row that is in the way is our own: the answer to an earlier try may have been lost as well."""
+        state = select(command_batches.c.state).where(command_batches.c.batch_id == batch_id)
+        try:
+            async with self.engine.connect() as connection:
+                found: str = (await connection.execute(state)).scalar_one()
+        except (DBAPIError, OSError) as error:
+            raise Transient("the database does not say what became of the batch") from error
+        return found == "ABANDONED"
 
 
 class SqlUnitOfWork:
