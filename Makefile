@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check bench crash-points fmt lock
+.PHONY: help demo test unit check bench simulate crash-points fmt lock
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +29,12 @@ check: $(VENV)/dev.stamp ## what CI runs: lint, format, types, layers, then ever
 bench: $(VENV)/runtime.stamp ## measure the command path on SQLite and on a durable PostgreSQL of its own
 	@$(BIN)/python -m bench.run
 
+simulate: $(VENV)/runtime.stamp ## run seeds of the simulation; SEEDS=1..300 JOBS=2
+	@$(BIN)/penpay simulate --seeds $(or $(SEEDS),1..300) --jobs $(or $(JOBS),2)
+
 crash-points: $(VENV)/runtime.stamp ## crash at every commit and call of every flow; writes docs/crash_points.md
-	@$(BIN)/penpay simulate --crash-points --pairs > docs/crash_points.md.new; status=$$?; \
-		if test -s docs/crash_points.md.new; then mv docs/crash_points.md.new docs/crash_points.md; \
-		else rm docs/crash_points.md.new; fi; exit $$status
+	@page=$$(mktemp); $(BIN)/penpay simulate --crash-points --pairs > "$$page"; status=$$?; \
+		if test -s "$$page"; then cat "$$page" > docs/crash_points.md; fi; rm "$$page"; exit $$status
 
 fmt: $(VENV)/dev.stamp ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet

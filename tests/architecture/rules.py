@@ -132,6 +132,13 @@ def nondeterminism(source: Source) -> Iterator[str]:
                 yield source.at(node.lineno, f".{node.attr}")
 
 
+def unseeded(source: Source) -> Iterator[str]:
+    """Where chance is made to be repeated, it is made from something."""
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and source.origin(node.func) == "random.Random" and not node.args:
+            yield source.at(node.lineno, "random.Random of nothing")
+
+
 def module_name(source: Source) -> Iterator[str]:
     """A module is named for a thing, not for being useful."""
     for part in source.path.removesuffix(".py").split("/"):

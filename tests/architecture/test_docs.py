@@ -84,7 +84,7 @@ def understood(line: str, command: Any) -> bool:
 
 def missing_targets(markdown: str) -> list[str]:
     """`make` commands whose task the Makefile does not have."""
-    tasks = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    tasks = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     return [line for line in code(markdown) if re.match(r"make [a-z]", line) and line.split()[1] not in tasks]
 
 

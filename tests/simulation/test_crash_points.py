@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from penpay.domain.payments.evidence import DerivTransfer, EvidenceState
-from penpay.simulation.crash_point_table import cell, page, sides
-from penpay.simulation.crash_points import POINTS_IN_PAIRS, SEED, Row, carry_out, number, pairs, singles
+from penpay.simulation.crash_point_table import cell, page, place_of, sides
+from penpay.simulation.crash_points import POINTS_IN_PAIRS, SEED, Row, astray, carry_out, number, pairs, singles
 from penpay.simulation.endings import Ending
 from penpay.simulation.flows import FLOWS, Flow
 from penpay.simulation.run import Outcome, Simulator
@@ -67,13 +67,13 @@ def shown(flow: Flow) -> dict[int, tuple[str, str]]:
 
 def told(first: Row, rows: list[Row]) -> dict[int, tuple[str, str]]:
     """The same of rows that were run now."""
-    return {row.planned[0]: (first.points[row.planned[0] - 1].split(" ", 1)[1].strip(), cell(row)) for row in rows}
+    return {row.planned[0]: (place_of(first.points[row.planned[0] - 1]), cell(row)) for row in rows}
 
 
 def check(first: Row, rows: list[Row]) -> None:
     """Every crash happened where it was planned, and nothing was broken by it."""
     assert [row.broken for row in (first, *rows)] == [()] * (len(rows) + 1)
-    assert [row.struck for row in rows] == [(first.points[row.planned[0] - 1],) for row in rows]
+    assert astray([first], rows) == []
 
 
 def test_every_point_of_a_paid_deposit_is_survived_as_the_page_says(
@@ -196,6 +196,15 @@ def test_a_point_without_its_other_side_is_refused() -> None:
         sides(["before commit a", "before commit b", "after commit a"])
     with pytest.raises(ValueError, match=r"point 1, after commit a, has no side before it"):
         sides(["after commit a"])
+
+
+def test_a_crash_elsewhere_is_told() -> None:
+    """A crash at another point than the one of its number does not count as that one's."""
+    first = Row(flow=PAID.name, planned=(), points=("before commit a", "after commit a"), endings=(), broken=())
+    there = replace(first, planned=(2,))
+    elsewhere = replace(there, points=("before commit b", "after commit b"))
+
+    assert astray([first], [there, elsewhere]) == [elsewhere]
 
 
 def test_a_broken_run_stands_on_the_page() -> None:

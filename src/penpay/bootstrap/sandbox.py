@@ -55,21 +55,8 @@ class Sandbox:
         cipher = FieldCipher(settings.key_ring, ports.random)
         index = BlindIndex(settings.derived_key(KeyPurpose.BLIND_INDEX))
         subscribers, pushes = SubscriberRepository(cipher, index), StkPushRepository(cipher, index)
-        schema = Schema(
-            repositories=(
-                OutboxRepository(),
-                MerchantRepository(),
-                subscribers,
-                pushes,
-                ReceiptRepository(),
-                WalletRepository(),
-                JournalRepository(),
-            ),
-            finders=(),
-            appenders=(EntryAppender(),),
-        )
         self._executor = Executor(
-            database=SqlDatabase(self.engine, schema),
+            database=SqlDatabase(self.engine, _schema(subscribers, pushes)),
             clock=ports.clock,
             ids=UuidV7(ports.clock, ports.random),
             random=ports.random,
@@ -124,3 +111,20 @@ class Sandbox:
         await self._callbacks.aclose()
         await self.engine.dispose()
         await self._deriv_engine.dispose()
+
+
+def _schema(subscribers: SubscriberRepository, pushes: StkPushRepository) -> Schema:
+    """Every kind of row the operator keeps."""
+    return Schema(
+        repositories=(
+            OutboxRepository(),
+            MerchantRepository(),
+            subscribers,
+            pushes,
+            ReceiptRepository(),
+            WalletRepository(),
+            JournalRepository(),
+        ),
+        finders=(),
+        appenders=(EntryAppender(),),
+    )

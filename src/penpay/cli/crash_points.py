@@ -8,6 +8,7 @@ import typer
 
 from penpay.cli.output import show_json
 from penpay.cli.progress import Progress
+from penpay.cli.session import fail
 from penpay.simulation import crash_points
 from penpay.simulation.crash_point_table import page, plain
 from penpay.simulation.crash_points import Row, carry_out, number
@@ -21,6 +22,8 @@ def crash_everywhere(jobs: int, *, pairs: bool, as_json: bool) -> bool:
     with Workers(jobs) as workers:
         numbered = number(FLOWS, workers.run)
         once = _crashed(crash_points.singles(FLOWS, numbered), workers)
+        if crash_points.astray(numbered, once):
+            fail("program_changed", "The program was changed while it ran; run it again.")
         twice = _crashed(crash_points.pairs(FLOWS, once), workers) if pairs else []
         rows = [*numbered, *once, *twice]
     if as_json:

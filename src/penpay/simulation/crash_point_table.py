@@ -10,6 +10,7 @@ from penpay.simulation.crash_points import POINTS_IN_PAIRS, Row
 from penpay.simulation.endings import Ending
 from penpay.simulation.flows import FLOWS, Flow
 
+_NOTHING_WRITTEN: Final = "commit of nothing: the schema is up to date"
 _INTRODUCTION: Final = """# Crash points
 
 Made by `make crash-points`; do not edit. What it shows is explained in `src/penpay/simulation/crash_points.py`.
@@ -55,9 +56,14 @@ def table_lines(first: Row, singles: Sequence[Row]) -> Iterator[str]:
     for before, after in sides(first.points):
         struck = [by_number.get(number) for number in (before, after)]
         if any(struck):
-            place = first.points[before - 1].removeprefix("before ")
             cells = [cell(row) if row is not None else "" for row in struck]
-            yield f"| {before}, {after} | {place} | {cells[0]} | {cells[1]} |"
+            yield f"| {before}, {after} | {place_of(first.points[before - 1])} | {cells[0]} | {cells[1]} |"
+
+
+def place_of(point: str) -> str:
+    """Which commit or call a point belongs to, in words."""
+    place = point.split(" ", 1)[1]
+    return _NOTHING_WRITTEN if place == "commit " else place
 
 
 def _pair_lines(pairs: Sequence[Row]) -> list[str]:

@@ -73,6 +73,12 @@ def pairs(flows: Sequence[Flow], crashed: Sequence[Row]) -> list[Run]:
     ]
 
 
+def astray(numbered: Sequence[Row], once: Sequence[Row]) -> list[Row]:
+    """Runs with one crash that did not happen at the point of its number: the program has changed in between."""
+    points = {row.flow: row.points for row in numbered}
+    return [row for row in once if row.struck != tuple(points[row.flow][place - 1] for place in row.planned)]
+
+
 def _own_after(row: Row) -> list[int]:
     """The first points of the deposit's own that were passed after the restart."""
     (first,) = row.planned

@@ -21,6 +21,8 @@ from penpay.simulation.loop import MICROSECONDS, Escape, SimLoop
 
 _OURS: Final = "penpay."
 _SIMULATION: Final = "penpay.simulation"
+_PASS_ON: Final = frozenset({"random", "secrets", "uuid"})
+"""They draw for whoever calls them."""
 _EPOCH_US: Final = 1_767_225_600 * MICROSECONDS
 """2026-01-01T00:00:00Z, where virtual time begins."""
 
@@ -58,7 +60,10 @@ def sealed(loop: SimLoop, chance: random.Random) -> Iterator[None]:
 
 def _for_libraries(what: str, answer: Callable[..., Any]) -> Callable[..., Any]:
     def asked(*arguments: Any) -> Any:
-        asker = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001  (who is asking decides)
+        frame = sys._getframe(1)  # noqa: SLF001  (who is asking decides)
+        while frame.f_globals.get("__name__") in _PASS_ON and frame.f_back is not None:
+            frame = frame.f_back
+        asker = frame.f_globals.get("__name__", "")
         if asker.startswith(_OURS) and not asker.startswith(_SIMULATION):
             raise Escape(f"{asker} called {what}")
         return answer(*arguments)

@@ -43,6 +43,8 @@ from penpay.simulation.template import (
 from penpay.simulation.world import ErrorLog, Unsettled, World
 
 _PROGRAM: Final = logging.getLogger("penpay")
+_TIDIED_EVERY: Final = 20
+"""How many worlds, of some megabytes each, may lie about before they are cleared away together."""
 _SEEDED_BEFORE: Final = timedelta(hours=3)
 """How long before the start the databases were seeded: no wrong clock takes their rate for a future one."""
 
@@ -80,6 +82,7 @@ class Simulator:
         self._folder = folder
         self._app: FastAPI = create_app()
         self._template = _make_template(folder / "template")
+        self._runs = 0
 
     def run(
         self,
@@ -98,7 +101,8 @@ class Simulator:
         folder = self._folder / f"seed-{seed}"
         self._template.copy_to(folder)
         try:
-            with _undisturbed(), _errors() as log:
+            self._runs += 1
+            with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
                 return self._live(seed, profile, folder, planned, log, script=script, keep_trace=keep_trace)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -165,8 +169,8 @@ class Simulator:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No collection in the middle of a run, where it could run what a crash has cut off; all of it afterwards."""
+def _undisturbed(*, tidies: bool = False) -> Iterator[None]:
+    """No collection in the middle of a run, where it could run what a crash has cut off; afterwards, if `tidies`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # What is there already is left alone by the collections in closing, which then take half as long.
@@ -177,6 +181,8 @@ def _undisturbed() -> Iterator[None]:
         finally:
             gc.unfreeze()
             gc.enable()
+            if tidies:
+                gc.collect()
 
 
 @contextmanager

@@ -7,18 +7,15 @@ import hashlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 
-from penpay.application.payments.fx import ApproveRate, EnterRate
 from penpay.bootstrap import Ports, Sandbox, System, build
 from penpay.config import Settings
-from penpay.domain.shared.errors import DomainError
-from penpay.domain.shared.money import Currency
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.presentation.http.app import bind
 from penpay.sandbox.daraja.switches import DarajaSwitches, PendingStyle
@@ -37,7 +34,8 @@ from penpay.simulation.profile import Hazard, Profile
 from penpay.simulation.provider_faults import break_daraja, break_deriv
 from penpay.simulation.quiet import leases_us, next_due_us
 from penpay.simulation.script import Script
-from penpay.simulation.template import API_PORT, DARAJA_PORT, FIRST_MID_E8, PIN_LOG2_COST, Template, simulated_settings
+from penpay.simulation.surroundings import moving_rates, strange_credits
+from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Template, simulated_settings
 
 _LIMITS: Final = RateLimits(
     general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
@@ -195,6 +193,16 @@ class World:
         await asyncio.sleep(self._chance(f"restart/{slot}/{self._incarnations[slot]}").randint(50, 12_000) / 1_000)
         self.launch(slot)
 
+    def _serving(self) -> list[tuple[Process, System]]:
+        alive = self._alive()
+        return [(life.process, life.system) for life in self._lives.values() if life.process in alive]
+
+    def _at(self, process: Process, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return self.loop.start(work, process, "visit")
+
+    def _at_sandbox(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return self._at(self._sandbox_process, work)
+
     def _alive(self) -> list[Process]:
         return [
             life.process
@@ -277,8 +285,10 @@ class World:
                 Hazard.DARAJA_DOWN, lambda: setattr(daraja, "is_down", True), lambda: setattr(daraja, "is_down", False)
             ),
             lambda: nemesis.take_away(Hazard.DERIV_DOWN, network.deriv_down, network.deriv_up),
-            self._strange_credits,
-            self._moving_rates,
+            lambda: strange_credits(
+                self.sandbox, nemesis, self.oracle, self._chance("strange credits"), self._at_sandbox
+            ),
+            lambda: moving_rates(self._serving, nemesis, self._chance("rates"), self._at),
             Forger(
                 client=network.client(),
                 chance=self._chance("forger"),
@@ -308,29 +318,6 @@ class World:
         """What handsets show now, and whose they are."""
         phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self._people()]
         return [(phone.prompt, phone.number.msisdn) for phone in phones if phone.prompt is not None]
-
-    async def _strange_credits(self) -> None:
-        chance = self._chance("strange credits")
-        while self.nemesis.is_active:
-            await asyncio.sleep(chance.randint(5, 60))
-            if self.nemesis.strikes(Hazard.STRANGE_CREDIT):
-                cents = chance.randint(100, 50_000)
-                self.oracle.credited_cents += cents
-                await self.loop.start(
-                    self.sandbox.deriv.exchange.top_up(self.settings.deriv_login_id, cents),
-                    self._sandbox_process,
-                    "top-up",
-                )
-
-    async def _moving_rates(self) -> None:
-        chance = self._chance("rates")
-        while self.nemesis.is_active:
-            await asyncio.sleep(chance.randint(2, 60))
-            serving = [life for life in self._lives.values() if life.process in self._alive()]
-            if serving and self.nemesis.strikes(Hazard.RATE_MOVES):
-                life = chance.choice(serving)
-                mid_e8 = FIRST_MID_E8 * chance.randint(990, 1_010) // 1_000
-                self.loop.start(_approve(life.system, mid_e8), life.process, "rate")
 
     def heal(self) -> None:
         """Everything works again: nobody forges, nothing is lost, clocks are right, all processes run."""
@@ -393,24 +380,6 @@ class World:
     def lives(self) -> list[Life]:
         """The processes that run now."""
         return list(self._lives.values())
-
-
-async def _approve(system: System, mid_e8: int) -> None:
-    """Two people agree on a rate; what keeps them from it concerns nobody else."""
-    try:
-        rate = await system.executor.execute(
-            EnterRate(
-                base=Currency.USD,
-                quote=Currency.KES,
-                mid_e8=mid_e8,
-                source="simulation",
-                entered_by="maker",
-                valid_from=None,
-            )
-        )
-        await system.executor.execute(ApproveRate(rate_id=rate.id, approved_by="checker"))
-    except DomainError:
-        return
 
 
 class ErrorLog(logging.Handler):
