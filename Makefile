@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check bench simulate crash-points fmt lock
+.PHONY: help demo test unit check bench simulate simulate-mutants crash-points fmt lock
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ bench: $(VENV)/runtime.stamp ## measure the command path on SQLite and on a dura
 
 simulate: $(VENV)/runtime.stamp ## run seeds of the simulation; SEEDS=1..300 JOBS=2
 	@$(BIN)/penpay simulate --seeds $(or $(SEEDS),1..300) --jobs $(or $(JOBS),2)
+
+simulate-mutants: $(VENV)/runtime.stamp ## plant bugs on purpose and find each; writes docs/mutants.md
+	@page=$$(mktemp); $(BIN)/penpay simulate --mutants > "$$page"; status=$$?; \
+		if test -s "$$page"; then cat "$$page" > docs/mutants.md; fi; cat "$$page"; rm "$$page"; exit $$status
 
 crash-points: $(VENV)/runtime.stamp ## crash at every commit and call of every flow; writes docs/crash_points.md
 	@page=$$(mktemp); $(BIN)/penpay simulate --crash-points --pairs > "$$page"; status=$$?; \

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from penpay.cli.crash_points import crash_everywhere
+from penpay.cli.mutants import hunt_mutants, mutants_called
 from penpay.cli.output import AsJson, show_json
 from penpay.cli.progress import Progress
 from penpay.cli.session import FAILED, fail
@@ -38,6 +39,8 @@ def simulate(  # noqa: PLR0917  (typer gives options by name)
     only: Annotated[str | None, typer.Option(metavar="FAULTS", help="Only these: crash,pause+ or nothing.")] = None,
     crash_points: Annotated[bool, typer.Option("--crash-points", help="Crash at every point of every flow.")] = False,  # noqa: FBT002  (a flag)
     pairs: Annotated[bool, typer.Option("--pairs", help="With --crash-points: also at pairs of points.")] = False,  # noqa: FBT002  (a flag)
+    mutants: Annotated[bool, typer.Option("--mutants", help="Plant every known bug, and find it.")] = False,  # noqa: FBT002  (a flag)
+    mutant: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Plant this bug, and find it.")] = None,
     as_json: AsJson = False,  # noqa: FBT002  (a flag)
 ) -> None:
     """Run the whole system under faults drawn from seeds; exit status 1 when any invariant breaks.
@@ -50,6 +53,12 @@ def simulate(  # noqa: PLR0917  (typer gives options by name)
         if not crash_points or trace or (seeds, seed, narrowing) != (None, None, Narrowing()):
             raise typer.BadParameter("It goes with --jobs, --pairs and --json only.", param_hint="--crash-points")
         _end(lambda: crash_everywhere(jobs, pairs=pairs, as_json=as_json))
+        return
+    if mutants or mutant:
+        if trace or (seeds, seed, narrowing) != (None, None, Narrowing()):
+            raise typer.BadParameter("They go with --jobs and --json only.", param_hint="--mutants")
+        chosen = mutants_called(mutant or [])
+        _end(lambda: hunt_mutants(chosen, jobs, as_json=as_json))
         return
     span = _span(seeds, seed)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from penpay.infrastructure.sql.engine import reading
 from penpay.infrastructure.sql.replay import SqlHistory
 from penpay.simulation.books import Books, Payment, Row, identifier
 from penpay.simulation.profile import Hazard
+from penpay.simulation.quiet import moment
 from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, WALLET_CENTS
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
             _once,
             _nothing_for_nothing,
             _not_forwarded,
+            _as_agreed,
+            _final,
             _decided,
             _delivered,
             _audited,
@@ -192,6 +196,36 @@ def _not_forwarded(world: World, books: Books) -> Iterator[str]:
     for payment in books.payments():
         if not payment.reviews and any(request["account_reference"] in altered for request in payment.requests):
             yield f"I4: another amount or phone was told, and nobody looks ({_about(payment)})"
+
+
+def _as_agreed(_: World, books: Books) -> Iterator[str]:
+    """I4, I11: a prompt is sent while its rate holds, and money goes out in time and to the user's own account."""
+    for payment in books.payments():
+        t = payment.transaction
+        for request in payment.requests:
+            if request["sent_at"] is not None and request["sent_at"] >= t["rate_expires_at"]:
+                yield f"I11: a prompt was sent when its rate had run out ({_about(payment)})"
+        for transfer in payment.transfers:
+            if moment(transfer["created_at"]) - moment(t["created_at"]) > _FORWARDED_WITHIN:
+                yield f"I11: forwarded although confirmed too late ({_about(payment)})"
+            if any(row["counterpart"] != t["deriv_login_id"] for row in _sent(books, transfer["reference"])):
+                yield f"I4: Deriv paid another account than the user's ({_about(payment)})"
+
+
+_FORWARDED_WITHIN: Final = timedelta(hours=24)
+"""Money confirmed later than this after it was asked for is for people to decide about."""
+
+
+def _final(world: World, books: Books) -> Iterator[str]:
+    """I6, I9: a verdict that is final stays, or people know it was wrong; nobody tells us one at a made-up address."""
+    for payment in books.payments():
+        failed = [request["account_reference"] for request in payment.requests if request["state"] == "FAILED"]
+        if not payment.reviews and any(world.oracle.paid_cents[reference] for reference in failed):
+            yield f"I6: a push has failed, was paid, and nobody looks ({_about(payment)})"
+    for row in books.ours("SELECT * FROM simulated_moves WHERE origin IN ('CONFIRMED', 'FAILED') AND state <> origin"):
+        yield f"I6: what was {row['origin']} has become {row['state']}"
+    for path in world.oracle.strange:
+        yield f"I9: a callback was taken at an address we never gave out, ending in {path[-1]}"
 
 
 def _decided(world: World, books: Books) -> Iterator[str]:

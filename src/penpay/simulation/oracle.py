@@ -59,6 +59,8 @@ class Oracle:
         """By AccountReference: the CheckoutRequestID of the prompt a handset showed."""
         self.altered: list[tuple[str, str]] = []
         """AccountReference and CheckoutRequestID of payments told to us with another amount or phone than we asked."""
+        self.strange: list[str] = []
+        """Paths at which we took a callback, and which we never gave out."""
         self._asked: dict[str, Asked] = {}
         self.tokens: list[str] = []
         """The callback paths as a listener on the way would learn them."""
@@ -78,6 +80,8 @@ class Oracle:
         if status == _OK and path.startswith(_CALLBACK):
             self.heard.append(Heard(path, request, is_forged=sender is None))
             self._compare(path, request)
+            if path not in self._asked:
+                self.strange.append(path)
 
     def _compare(self, path: str, body: bytes) -> None:
         told, asked = _payment(body), self._asked.get(path)

@@ -45,6 +45,10 @@ class Run:
     """Crash points to strike, by number."""
     script: Script | None = None
 
+    def live(self, simulator: Simulator) -> Outcome:
+        """Run it here."""
+        return simulator.run(self.seed, profile=self.profile, planned=self.planned, script=self.script)
+
     def lost(self, why: str) -> Outcome:
         """What is told of a run that told nothing itself."""
         return Outcome(
@@ -171,7 +175,7 @@ def _serve(pipe: Connection, folder: Path) -> None:
         while True:
             run: Run = pipe.recv()
             try:
-                outcome = simulator.run(run.seed, profile=run.profile, planned=run.planned, script=run.script)
+                outcome = run.live(simulator)
             except Exception as fault:  # noqa: BLE001  (the simulation's own fault must be seen, and the rest go on)
                 outcome = run.lost(f"simulation: {type(fault).__name__}: {fault}")
             pipe.send(outcome)

@@ -1,0 +1,13 @@
+"""Every planted bug."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penpay.simulation.mutants.believing import BELIEVING
+from penpay.simulation.mutants.booking import BOOKING
+from penpay.simulation.mutants.committing import COMMITTING
+from penpay.simulation.mutants.planting import Mutant
+from penpay.simulation.mutants.sending import SENDING
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*SENDING, *BELIEVING, *BOOKING, *COMMITTING)

@@ -1,0 +1,64 @@
+"""What seeds have reached is counted from the databases and the run, and held against all there is."""
+
+from __future__ import annotations
+
+from penpay.simulation.coverage import universe
+from penpay.simulation.profile import Hazard, profile_of
+from penpay.simulation.replay import Narrowing
+from penpay.simulation.run import Simulator
+
+HAPPY = {
+    # A prompt, its payment confirmed by callback and by question, and a transfer to Deriv.
+    "status PENDING": 1,
+    "status PENDING → PROCESSING": 1,
+    "status PROCESSING": 1,
+    "status PROCESSING → AWAITING_MPESA_CALLBACK": 1,
+    "status AWAITING_MPESA_CALLBACK": 1,
+    "status AWAITING_MPESA_CALLBACK → VERIFYING_MPESA_PAYMENT": 1,
+    "status VERIFYING_MPESA_PAYMENT": 1,
+    "status VERIFYING_MPESA_PAYMENT → AWAITING_DERIV_CONFIRMATION": 1,
+    "status AWAITING_DERIV_CONFIRMATION": 1,
+    "status AWAITING_DERIV_CONFIRMATION → COMPLETED": 1,
+    "status COMPLETED": 1,
+    "evidence INTENDED": 2,
+    "evidence INTENDED → SENDING": 2,
+    "evidence SENDING": 2,
+    "evidence SENDING → ACCEPTED": 1,
+    "evidence SENDING → CONFIRMED": 1,
+    "evidence ACCEPTED": 1,
+    "evidence ACCEPTED → CONFIRMED": 1,
+    "evidence CONFIRMED": 2,
+}
+
+
+def test_a_deposit_that_goes_well_reaches_just_that(simulator: Simulator) -> None:
+    """Each state and each move of it is counted once for every time it happened, and no fault is."""
+    calm = Narrowing(users=1, deposits=1, processes=1, only="nothing")
+
+    reached = simulator.run(1, profile=calm.of(profile_of(1))).reached
+
+    assert HAPPY == {what: times for what, times in reached.items() if what.startswith(("status ", "evidence "))}
+    assert [] == [what for what in reached if what.startswith(("fault ", "review ", "crash "))]
+    assert 1 == reached["journal deposit_paid"] == reached["journal deriv_transfer_confirmed"]
+
+
+def test_faults_of_providers_count_when_they_strike(simulator: Simulator) -> None:
+    """A fault in force counts when something meets it, under the name it has in the profile."""
+    reached = {}
+    for hazard in (Hazard.CALLBACK_LOST, Hazard.DERIV_DROP_AFTER, Hazard.COMMIT_LOST, Hazard.CRASH):
+        world = Narrowing(users=3, deposits=2, only=f"{hazard}+").of(profile_of(1))
+        found = simulator.run(1, profile=world).reached
+        reached[hazard] = {what for what in found if what.startswith("fault ")}
+
+    assert {hazard: {f"fault {hazard}"} for hazard in reached} == reached
+
+
+def test_everything_there_is_is_known() -> None:
+    """The list of what ought to be reached is made from the code's own states, moves, reasons and hazards."""
+    everything = universe()
+
+    assert {"PENDING", "REVERSED", "PENDING → PROCESSING"} <= set(everything["status"])
+    assert {"UNKNOWN", "UNKNOWN → CONFIRMED"} <= set(everything["evidence"])
+    assert "CONFIRMED → FAILED" not in everything["evidence"]
+    assert {"DELIVERY_DEAD"} <= set(everything["review"])
+    assert set(Hazard) == set(everything["fault"])
