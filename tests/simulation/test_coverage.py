@@ -31,15 +31,17 @@ HAPPY = {
 }
 
 
-def test_a_deposit_that_goes_well_reaches_just_that(simulator: Simulator) -> None:
-    """Each state and each move of it is counted once for every time it happened, and no fault is."""
-    calm = Narrowing(users=1, deposits=1, processes=1, only="nothing")
+def test_two_deposits_that_go_well_reach_just_that(simulator: Simulator) -> None:
+    """Each state and each move of either is counted once for every time it happened, and no fault is."""
+    calm = Narrowing(users=2, deposits=1, processes=1, only="nothing")
 
     reached = simulator.run(1, profile=calm.of(profile_of(1))).reached
 
-    assert HAPPY == {what: times for what, times in reached.items() if what.startswith(("status ", "evidence "))}
+    assert {what: 2 * times for what, times in HAPPY.items()} == {
+        what: times for what, times in reached.items() if what.startswith(("status ", "evidence "))
+    }
     assert [] == [what for what in reached if what.startswith(("fault ", "review ", "crash "))]
-    assert 1 == reached["journal deposit_paid"] == reached["journal deriv_transfer_confirmed"]
+    assert 2 == reached["journal deposit_paid"] == reached["journal deriv_transfer_confirmed"]
 
 
 def test_faults_of_providers_count_when_they_strike(simulator: Simulator) -> None:

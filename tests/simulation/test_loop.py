@@ -217,7 +217,15 @@ def test_a_thread_is_refused(loop: SimLoop) -> None:
 def test_closing_ends_what_had_not_ended_in_silence(loop: SimLoop) -> None:
     """Tasks cut off at the end of a run warn nobody, even if they begin others on their way out."""
 
+    class Straggler:
+        """Begins something when it is collected."""
+
+        def __del__(self) -> None:
+            loop.start(asyncio.sleep(1), None)
+
     async def work() -> None:
+        held: list[object] = [Straggler()]
+        held.append(held)  # so that it takes the collector to end it
         try:
             await loop.create_future()
         finally:

@@ -184,6 +184,7 @@ BELIEVING: Final = (
         name="token_not_verified",
         bug="A callback's path token is read, and its signature is not checked.",
         breaks=("I9",),
+        hazards={Hazard.FORGER: Level.MILD},
         replacements=(Replacement(PathTokens, "verify", _signed_by_anybody),),
     ),
     Mutant(
@@ -208,6 +209,7 @@ BELIEVING: Final = (
         name="late_callback_unguarded",
         bug="A success that comes after a failure is booked and forwarded as if it had come in time.",
         breaks=("I6",),
+        hazards={Hazard.FORGER: Level.MILD},
         replacements=(Replacement(ApplyWebhookHandler, "_told", _success_after_failure),),
     ),
     Mutant(
@@ -231,7 +233,7 @@ BELIEVING: Final = (
     Mutant(
         name="foreign_checkout_id_accepted",
         bug="A callback says which prompt is ours, against the answer to our own call.",
-        breaks=("I4", "I2", "I6"),
+        breaks=("I9", "I15", "I4", "I2"),
         replacements=(Replacement(ApplyWebhookHandler, "_told", _named_by_the_callback),),
     ),
     Mutant(

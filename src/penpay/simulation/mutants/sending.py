@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from penpay.application.payments import transferring
 from penpay.application.payments.collecting import ClaimMpesaRequestHandler, RecordPushAnswerHandler
-from penpay.application.payments.rows import DERIV_TRANSFERS, MPESA_REQUESTS
+from penpay.application.payments.rows import MPESA_REQUESTS
 from penpay.application.payments.transferring import (
-    ClaimDerivTransferHandler,
     RecordTransferAnswerHandler,
     RecordTransferSearchHandler,
 )
@@ -239,6 +238,7 @@ SENDING: Final = (
         name="unlisted_is_failure",
         bug="An error of Deriv's that nobody has listed counts as a refusal.",
         breaks=("I2",),
+        hazards={Hazard.DERIV_WRONG_ANSWER: _MUCH},
         replacements=(Replacement(transfers, "verdict_on_refusal", _unlisted_is_no),),
     ),
     Mutant(
@@ -258,14 +258,15 @@ SENDING: Final = (
         name="licence_not_compared",
         bug="The licence to send is taken whether or not somebody has it.",
         breaks=("I3", "I2"),
+        hazards={Hazard.CRASH: _MUCH},
         replacements=(Replacement(Evidence, "claimed", _taken_from_whoever_has_it),),
     ),
     Mutant(
         name="lease_without_fence",
         bug="An answer counts although somebody else has taken the matter over.",
         breaks=("I2", "I6", "I15"),
-        within=100,
-        hazards={Hazard.PAUSE: _MUCH},
+        hazards={Hazard.PAUSE: _MUCH, Hazard.DERIV_LATE_ANSWER: _MUCH, Hazard.SLOW_REPLY: _MUCH},
+        within=150,
         replacements=(
             Replacement(Evidence, "check_fence", _any_fence),
             Replacement(RecordPushAnswerHandler, "handle", _any_fence_of_a_push),
@@ -275,6 +276,7 @@ SENDING: Final = (
         name="rate_never_expires",
         bug="A prompt is sent however long its locked rate has been over.",
         breaks=("I11",),
+        hazards={Hazard.DARAJA_DOWN: _MUCH},
         replacements=(Replacement(LockedRate, "is_expired", _never_over),),
     ),
     Mutant(
