@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -178,6 +178,8 @@ def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
         payouts = sum(len(_sent(books, transfer["reference"])) for transfer in payment.transfers)
         if payouts and not paid:
             yield f"I4: Deriv was paid and the handset was not ({_about(payment)})"
+        elif payouts and _first_payout(books, payment) < _last_payment(books, payment):
+            yield f"I4: Deriv was paid before the handset was ({_about(payment)})"
         if payment.status == "FAILED" and paid and not payment.reviews:
             yield f"I6: told as failed, and {paid} KES cents were paid ({_about(payment)})"
         if payment.status == "FAILED" and payouts:
@@ -188,6 +190,17 @@ def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
     ):
         if row["remark"].rsplit(" ", 1)[-1] not in known:
             yield f"I4: Deriv paid under a reference that is not ours: {row['remark'][-24:]}"
+
+
+def _first_payout(books: Books, payment: Payment) -> datetime:
+    sent = [row["happened_at_ms"] for transfer in payment.transfers for row in _sent(books, transfer["reference"])]
+    return _EPOCH + timedelta(milliseconds=min(sent))
+
+
+def _last_payment(books: Books, payment: Payment) -> datetime:
+    query = "SELECT ended_at FROM stk_pushes WHERE state = 'PAID' AND account_reference = ?"
+    ended = [row[0] for request in payment.requests for row in books.operators(query, request["account_reference"])]
+    return moment(max(ended)).replace(microsecond=0)
 
 
 def _not_forwarded(world: World, books: Books) -> Iterator[str]:
@@ -212,6 +225,7 @@ def _as_agreed(_: World, books: Books) -> Iterator[str]:
                 yield f"I4: Deriv paid another account than the user's ({_about(payment)})"
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FORWARDED_WITHIN: Final = timedelta(hours=24)
 """Money confirmed later than this after it was asked for is for people to decide about."""
 

@@ -154,7 +154,7 @@ class Users:
         except httpx.TransportError:
             return
         if answer.status_code < httpx.codes.BAD_REQUEST:
-            self.promises.broken.append(f"a request with {bad} was accepted")
+            self.promises.broken.append(f"I12: a request with {bad} was accepted")
 
     async def _ask_otherwise(self, person: Person, body: Mapping[str, object]) -> None:
         other = {**body, "amount_cents": int(str(body["amount_cents"])) + 100}

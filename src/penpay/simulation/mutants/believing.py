@@ -191,6 +191,7 @@ BELIEVING: Final = (
         name="forged_callback_forwarded",
         bug="Money leaves for Deriv on a callback's word, without our own question.",
         breaks=("I4",),
+        hazards={Hazard.FORGER: _MUCH, Hazard.CARELESS_PAYER: _MUCH},
         replacements=(Replacement(callbacks, "book_payment", _verified_by_itself),),
     ),
     Mutant(
@@ -209,13 +210,14 @@ BELIEVING: Final = (
         name="late_callback_unguarded",
         bug="A success that comes after a failure is booked and forwarded as if it had come in time.",
         breaks=("I6",),
-        hazards={Hazard.FORGER: Level.MILD},
+        hazards={Hazard.FORGER: _MUCH},
         replacements=(Replacement(ApplyWebhookHandler, "_told", _success_after_failure),),
     ),
     Mutant(
         name="final_evidence_overwritten",
         bug="A failure told by a callback replaces a payment that is confirmed.",
         breaks=("I6",),
+        hazards={Hazard.FORGER: _MUCH},
         replacements=(Replacement(ApplyWebhookHandler, "_after_the_end", _failure_after_success),),
     ),
     Mutant(
@@ -228,6 +230,7 @@ BELIEVING: Final = (
         name="duplicate_receipt_accepted",
         bug="Nobody looks whether a receipt belongs to another payment.",
         breaks=("I15", "I7"),
+        hazards={Hazard.FORGER: _MUCH},
         replacements=(Replacement(RequestsByReceipt, "find", _nobodys_receipt),),
     ),
     Mutant(
@@ -263,6 +266,7 @@ BELIEVING: Final = (
         name="others_account_accepted",
         bug="A deposit may go to a Deriv account that is not the user's.",
         breaks=("I12",),
+        hazards={Hazard.BAD_REQUEST: _MUCH},
         replacements=(Replacement(CreateDepositHandler, "handle", _for_anybodys_account),),
     ),
     Mutant(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import select
-
-from penpay.application.payments import deposit
 from penpay.application.payments.deposit import FundDepositHandler
 from penpay.application.payments.rows import CURRENT_RATES
 from penpay.application.wallet import postings
@@ -18,8 +15,6 @@ from penpay.domain.wallet.journal import credit, debit
 from penpay.infrastructure.deriv.credits import IncomingCredits
 from penpay.infrastructure.deriv.gateway import DerivWsGateway
 from penpay.infrastructure.mpesa.client import DarajaClient
-from penpay.infrastructure.sql import fx
-from penpay.infrastructure.sql.tables import fx_rates
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
@@ -64,21 +59,6 @@ def _at_todays_rate(right: Function) -> Function:
         right(work, **{**journal, "quote": replace(quote, kes_at_mid=at_mid)})
 
     return deposit_converted
-
-
-def _approved_or_not(_: Function) -> Function:
-    def approved() -> Any:
-        return select(fx_rates)
-
-    return approved
-
-
-def _as_if_approved(right: Function) -> Function:
-    def lock_rate(current: Any, **terms: Any) -> Any:
-        approved = current and replace(current, approved_at=current.approved_at or current.created_at)
-        return right(approved, **terms)
-
-    return lock_rate
 
 
 def _a_shilling_more(right: Function) -> Function:
@@ -133,12 +113,14 @@ BOOKING: Final = (
         name="reversal_dropped",
         bug="What Deriv refused stays in flight in the books.",
         breaks=("I1",),
+        hazards={Hazard.DERIV_REFUSES: Level.MILD},
         replacements=(Replacement(postings, "transfer_failed", _not_posted),),
     ),
     Mutant(
         name="refuted_payment_kept",
         bug="A payment that M-Pesa denies stays in the books.",
         breaks=("I2",),
+        hazards={Hazard.FORGER: Level.EXTREME, Hazard.CARELESS_PAYER: Level.EXTREME},
         replacements=(Replacement(postings, "deposit_payment_refuted", _not_posted),),
     ),
     Mutant(
@@ -162,16 +144,6 @@ BOOKING: Final = (
         replacements=(
             Replacement(FundDepositHandler, "footprint", _looking_at_todays_rate),
             Replacement(postings, "deposit_converted", _at_todays_rate),
-        ),
-    ),
-    Mutant(
-        name="rate_without_approval",
-        bug="A rate counts before a second person has approved it.",
-        breaks=("I11",),
-        hazards={Hazard.RATE_MOVES: Level.EXTREME},
-        replacements=(
-            Replacement(fx, "_approved", _approved_or_not),
-            Replacement(deposit, "lock_rate", _as_if_approved),
         ),
     ),
     Mutant(
@@ -200,6 +172,7 @@ BOOKING: Final = (
         name="gap_begins_after_the_last_credit",
         bug="The statement is read only from the last credit that the stream told.",
         breaks=("I2",),
+        hazards={Hazard.STRANGE_CREDIT: Level.EXTREME, Hazard.DERIV_PUSHES: Level.EXTREME},
         replacements=(Replacement(IncomingCredits, "offer", _gap_from_the_last_credit),),
     ),
 )

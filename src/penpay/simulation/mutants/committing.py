@@ -24,23 +24,16 @@ from penpay.workers.mpesa_callback import MpesaCallbackWorker
 _MUCH: Final = Level.EXTREME
 
 
-def _claimed_by_anybody(right: Function) -> Function:
-    def handle(self: Any, command: Any, work: Any) -> Any:
-        key = (command.consumer, command.event_id)
-        owed = work.get(DELIVERIES, key)
-        if owed is not None:
-            work.put(DELIVERIES, key, replace(owed, lease_until=None))
-        return right(self, command, work)
-
-    return handle
-
-
-def _settled_unseen(right: Function) -> Function:
+def _settled_the_second_time(right: Function) -> Function:
     def settle_and_handle(self: Any, waiting: Any, work: Any) -> Any:
-        delivery = waiting.delivery
-        if delivery is not None:
-            work.put(DELIVERIES, (delivery.consumer, delivery.event_id), None)
-        return right(self, replace(waiting, delivery=None), work)
+        if waiting.delivery is None:
+            return right(self, waiting, work)
+        key = (waiting.delivery.consumer, waiting.delivery.event_id)
+        owed = work.get(DELIVERIES, key)
+        result = right(self, waiting, work)
+        if owed.attempts == 1:
+            work.put(DELIVERIES, key, replace(owed, lease_until=None))
+        return result
 
     return settle_and_handle
 
@@ -190,11 +183,11 @@ def _without_trying_again(_: Function) -> Function:
 COMMITTING: Final = (
     Mutant(
         name="no_delivery_dedupe",
-        bug="Whoever sees an event handles it, whether or not somebody else does.",
+        bug="An event that is delivered twice is handled twice, and a deposit is prompted for twice.",
         breaks=("I3",),
+        within=5,
         replacements=(
-            Replacement(ClaimDeliveryHandler, "handle", _claimed_by_anybody),
-            Replacement(Executor, "_settle_and_handle", _settled_unseen),
+            Replacement(Executor, "_settle_and_handle", _settled_the_second_time),
             Replacement(InitiateDepositHandler, "handle", _prompting_in_any_state),
         ),
     ),
@@ -202,6 +195,7 @@ COMMITTING: Final = (
         name="settled_before_its_work",
         bug="The claim settles an event; the work it is for is committed later.",
         breaks=("I7",),
+        hazards={Hazard.CRASH: _MUCH},
         replacements=(
             Replacement(ClaimDeliveryHandler, "handle", _settled_by_the_claim),
             Replacement(Executor, "_settle_and_handle", _without_delivery),
@@ -216,31 +210,37 @@ COMMITTING: Final = (
     Mutant(
         name="lost_commit_run_again",
         bug="A batch whose COMMIT was not answered runs again, and nobody asks what became of it.",
-        breaks=("I15", "I2", "I3"),
+        breaks=("I15", "I2", "I3", "I7", "I12"),
+        hazards={Hazard.COMMIT_LOST: _MUCH},
         replacements=(Replacement(Executor, "_can_never_commit", _knowing(can_never_commit=True)),),
     ),
     Mutant(
         name="lost_commit_taken_for_done",
         bug="A batch whose COMMIT was not answered counts as committed.",
         breaks=("I12", "I9", "I2"),
+        hazards={Hazard.COMMIT_LOST: _MUCH},
         replacements=(Replacement(Executor, "_can_never_commit", _knowing(can_never_commit=False)),),
     ),
     Mutant(
         name="neighbour_poisoned",
         bug="A refusal also takes back what the commands before it in the batch did.",
-        breaks=("I12", "I9", "I2", "I10"),
+        breaks=("I12", "I9", "I2", "I4", "I7"),
+        hazards={Hazard.DATABASE_BUSY: _MUCH, Hazard.OTHER_BODY: _MUCH, Hazard.BAD_REQUEST: _MUCH},
+        within=150,
         replacements=(Replacement(Work, "begin", _begun_once),),
     ),
     Mutant(
         name="idempotency_row_not_stored",
         bug="The answer under an idempotency key is not kept.",
         breaks=("I12",),
+        hazards={Hazard.DOUBLE_TAP: Level.MILD},
         replacements=(Replacement(Executor, "_settle_and_handle", _not_stored),),
     ),
     Mutant(
         name="other_body_accepted",
         bug="Another body under a used idempotency key gets the first one's answer.",
         breaks=("I12",),
+        hazards={Hazard.OTHER_BODY: _MUCH},
         replacements=(Replacement(IdempotencyKey, "replay", _uncompared),),
     ),
     Mutant(
@@ -275,6 +275,7 @@ COMMITTING: Final = (
         bug="A callback that could not be stored is answered as if it had been.",
         breaks=("I9",),
         hazards={Hazard.DATABASE_BUSY: _MUCH},
+        within=120,
         replacements=(Replacement(MpesaCallbackVerifier, "receive", _answered_whatever_happens),),
     ),
     Mutant(
