@@ -12,7 +12,6 @@ from penpay.application.payments.collecting import RecordPaymentAnswerHandler
 from penpay.application.payments.deposit import CreateDepositHandler, FundDepositHandler
 from penpay.application.payments.rows import DERIV_TRANSFERS, MPESA_REQUESTS, PAYERS, TRANSACTIONS, WebhookOutcome
 from penpay.application.wallet import postings
-from penpay.domain.mpesa.gateway import PaymentOutcome
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.money import Money
@@ -65,17 +64,6 @@ def _success_after_failure(right: Function) -> Function:
         return right(self, command, callback, work)
 
     return told
-
-
-def _failure_after_success(right: Function) -> Function:
-    def after_the_end(request: Any, transaction: Any, callback: Any, verdict: Any, work: Any) -> Any:
-        if verdict is not PaymentOutcome.FAILED or request.state is not EvidenceState.CONFIRMED:
-            return right(request, transaction, callback, verdict, work)
-        failed = replace(request, state=EvidenceState.FAILED, due_at=None, version=request.version + 1)
-        work.put(MPESA_REQUESTS, request.id, failed)
-        return WebhookOutcome.APPLIED
-
-    return after_the_end
 
 
 def _booked_with_its_receipt(right: Function) -> Function:
@@ -142,15 +130,6 @@ def _nobody_asked(_: Function) -> Function:
     return open_review
 
 
-def _at_any_time(right: Function) -> Function:
-    def handle(self: Any, command: Any, work: Any) -> None:
-        transaction = work.get(TRANSACTIONS, command.transaction_id)
-        work.put(TRANSACTIONS, transaction.id, replace(transaction, created_at=work.now))
-        right(self, command, work)
-
-    return handle
-
-
 def _although_people_decide(right: Function) -> Function:
     def book_payment(work: Any, request: Any, transaction: Any, subject: Any, **facts: Any) -> None:
         free = replace(transaction, status=TransactionStatus.PROCESSING)
@@ -214,13 +193,6 @@ BELIEVING: Final = (
         replacements=(Replacement(ApplyWebhookHandler, "_told", _success_after_failure),),
     ),
     Mutant(
-        name="final_evidence_overwritten",
-        bug="A failure told by a callback replaces a payment that is confirmed.",
-        breaks=("I6",),
-        hazards={Hazard.FORGER: _MUCH},
-        replacements=(Replacement(ApplyWebhookHandler, "_after_the_end", _failure_after_success),),
-    ),
-    Mutant(
         name="booked_by_query_and_callback",
         bug="A payment found by asking is booked once more when its receipt comes.",
         breaks=("I2",),
@@ -276,19 +248,14 @@ BELIEVING: Final = (
         within=20,
         replacements=(Replacement(FundDepositHandler, "handle", _to_one_account),),
     ),
-)
-
-TRIED: Final = (
-    Mutant(
-        name="confirmed_late_forwarded",
-        bug="Money confirmed more than a day after the deposit was asked for is forwarded.",
-        breaks=("I11",),
-        replacements=(Replacement(FundDepositHandler, "handle", _at_any_time),),
-    ),
     Mutant(
         name="forwarded_under_review",
-        bug="Money that comes while people are deciding is forwarded.",
-        breaks=("I7", "I10", "I2"),
-        replacements=(Replacement(collecting, "book_payment", _although_people_decide),),
+        bug="Money that comes while people are deciding about a deposit is forwarded.",
+        breaks=("I10", "I4"),
+        hazards={Hazard.FORGER: _MUCH},
+        replacements=(
+            Replacement(callbacks, "book_payment", _although_people_decide),
+            Replacement(collecting, "book_payment", _although_people_decide),
+        ),
     ),
 )
