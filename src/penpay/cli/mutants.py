@@ -29,7 +29,8 @@ def hunt_mutants(mutants: Sequence[Mutant], jobs: int, *, as_json: bool) -> bool
     with Progress(len(mutants), "bugs") as progress, Workers(jobs) as workers:
         for mutant in mutants:
             progress.say(f"hunting {mutant.name}: {mutant.bug}")
-            catches.append(hunt(mutant, workers.run))
+            catches.append(catch := hunt(mutant, workers.run))
+            progress.say(f"  {'escaped' if catch.escaped else 'found'}: seeds {catch.needed}, {catch.finding}")
             progress.show(len(catches), sum(catch.escaped for catch in catches))
     if as_json:
         show_json(plain(catches))

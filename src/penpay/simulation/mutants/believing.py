@@ -130,14 +130,6 @@ def _nobody_asked(_: Function) -> Function:
     return open_review
 
 
-def _although_people_decide(right: Function) -> Function:
-    def book_payment(work: Any, request: Any, transaction: Any, subject: Any, **facts: Any) -> None:
-        free = replace(transaction, status=TransactionStatus.PROCESSING)
-        right(work, request, free, subject, **facts)
-
-    return book_payment
-
-
 def _for_anybodys_account(right: Function) -> Function:
     def handle(self: Any, command: Any, work: Any) -> Any:
         payer = work.found(PAYERS, command.user_id)
@@ -188,7 +180,7 @@ BELIEVING: Final = (
     Mutant(
         name="late_callback_unguarded",
         bug="A success that comes after a failure is booked and forwarded as if it had come in time.",
-        breaks=("I6",),
+        breaks=("I6", "I7"),
         hazards={Hazard.FORGER: _MUCH},
         replacements=(Replacement(ApplyWebhookHandler, "_told", _success_after_failure),),
     ),
@@ -247,15 +239,5 @@ BELIEVING: Final = (
         breaks=("I4",),
         within=20,
         replacements=(Replacement(FundDepositHandler, "handle", _to_one_account),),
-    ),
-    Mutant(
-        name="forwarded_under_review",
-        bug="Money that comes while people are deciding about a deposit is forwarded.",
-        breaks=("I10", "I4"),
-        hazards={Hazard.FORGER: _MUCH},
-        replacements=(
-            Replacement(callbacks, "book_payment", _although_people_decide),
-            Replacement(collecting, "book_payment", _although_people_decide),
-        ),
     ),
 )
