@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,10 +45,19 @@ class Payment:
 
 
 class Books:
-    """The three books of one seed: ours, the operator's and Deriv's."""
+    """The three books of one seed: ours, the operator's and Deriv's.
+
+    Each is opened once: a new connection reads the schema first, which costs more than most questions asked here.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._opened: dict[str, sqlite3.Connection] = {}
+
+    def close(self) -> None:
+        """Let go of the files."""
+        while self._opened:
+            self._opened.popitem()[1].close()
 
     def ours(self, query: str, *parameters: Any) -> list[Row]:
         """Rows of the product's database."""
@@ -108,15 +116,10 @@ class Books:
         return [tuple(row) for row in self.ours("SELECT transaction_id, reason, amount_cents, currency FROM reviews")]
 
     def _rows(self, name: str, query: str, parameters: Sequence[Any]) -> list[Row]:
-        with _opened(self._folder / name) as connection:
-            return connection.execute(query, parameters).fetchall()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        yield connection
+        if name not in self._opened:
+            self._opened[name] = sqlite3.connect(self._folder / name, isolation_level=None)
+            self._opened[name].row_factory = sqlite3.Row
+        return self._opened[name].execute(query, parameters).fetchall()
 
 
 def identifier(stored: str | bytes) -> str:

@@ -19,6 +19,7 @@ from penpay.application.payments.rows import ReviewReason
 from penpay.domain.payments import evidence, transaction
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
+from penpay.simulation.books import Books
 from penpay.simulation.profile import Hazard
 
 _S = TypeVar("_S", bound=str)
@@ -46,18 +47,17 @@ def watch(database: Path) -> None:
             )
 
 
-def seen(database: Path) -> Counter[str]:
+def seen(books: Books) -> Counter[str]:
     """What one seed's transactions, evidence, reviews and journals have been through."""
     reached: Counter[str] = Counter()
-    with closing(sqlite3.connect(database)) as connection:
-        told = [(None, BEFORE_THE_FIRST), *connection.execute(EVENTS, (transaction.AGGREGATE,))]
-        for (one, before), (other, after) in pairwise(told):
-            reached.update(_move(STATUS, before if one == other else BEFORE_THE_FIRST, after))
-        for origin, state in connection.execute("SELECT origin, state FROM simulated_moves"):
-            reached.update(_move(STATE, origin, state))
-        reached.update(f"review {reason}" for (reason,) in connection.execute("SELECT reason FROM reviews"))
-        booked = connection.execute("SELECT kind FROM ledger_journals WHERE transaction_id IS NOT NULL")
-        reached.update(f"journal {kind}" for (kind,) in booked)
+    told = [(None, BEFORE_THE_FIRST), *books.ours(EVENTS, transaction.AGGREGATE)]
+    for (one, before), (other, after) in pairwise(told):
+        reached.update(_move(STATUS, before if one == other else BEFORE_THE_FIRST, after))
+    for origin, state in books.ours("SELECT origin, state FROM simulated_moves"):
+        reached.update(_move(STATE, origin, state))
+    reached.update(f"review {reason}" for (reason,) in books.ours("SELECT reason FROM reviews"))
+    booked = books.ours("SELECT kind FROM ledger_journals WHERE transaction_id IS NOT NULL")
+    reached.update(f"journal {kind}" for (kind,) in booked)
     return reached
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 from penpay.simulation.books import Books, Payment
@@ -32,9 +31,8 @@ class Ending:
     """When its status changed for the last time, in virtual milliseconds since the world began."""
 
 
-def endings(folder: Path) -> tuple[Ending, ...]:
-    """Every transaction in a world's databases, by id."""
-    books = Books(folder)
+def endings(books: Books) -> tuple[Ending, ...]:
+    """Every transaction in a world's books, by id."""
     return tuple(
         Ending(
             status=payment.status,

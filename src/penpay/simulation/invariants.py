@@ -67,7 +67,7 @@ _DATABASE_TROUBLE: Final = ("Overloaded", "CommitUnresolved", "Transient", "Oper
 
 async def check(world: World, errors: Sequence[str]) -> list[str]:
     """Every invariant that does not hold, the weightiest first."""
-    books = Books(world.folder)
+    books = world.books
     broken = [
         finding
         for invariant in (

@@ -184,7 +184,6 @@ class SimLoop(asyncio.BaseEventLoop):
         finally:
             asyncio._set_running_loop(None)  # noqa: SLF001  (as above)
             super().close()
-            gc.collect()
             logging.disable(disabled)
             sys.unraisablehook = hook
 

@@ -151,15 +151,16 @@ class Simulator:
                 broken=tuple(broken),
                 trace_hash=signature,
                 lines=tuple(world.lines or ()),
-                reached=world.reached + coverage.seen(folder / "penpay.db"),
+                reached=world.reached + coverage.seen(world.books),
                 steps=loop.steps,
                 virtual_ms=loop.now_us // 1_000,
                 points=tuple(world.nemesis.points),
                 states=tuple(world.final_states),
-                endings=endings(folder),
+                endings=endings(world.books),
                 planned=tuple(planned),
                 script=script,
             )
+            world.books.close()
             loop.close()
         return outcome
 

@@ -94,6 +94,7 @@ class World:
         self.template = template
         self.settings: Settings = simulated_settings(folder)
         self.folder = folder
+        self.books = Books(folder)
         self._app = app
         self._incarnations: Counter[int] = Counter()
         self._lives: dict[int, Life] = {}
@@ -346,7 +347,7 @@ class World:
             if self.network.in_flight or any(life.system.executor.queued for life in self._lives.values()):
                 quiet = 0
                 continue
-            due_us = next_due_us(self.folder)
+            due_us = next_due_us(self.books)
             quiet = quiet + 1 if due_us is None and len(self._alive()) == self.profile.processes else 0
             is_far = due_us is not None and due_us > self.loop.now_us + 10 * _SECOND_US
             if due_us is not None and is_far and not self._is_anybody_at_it():
@@ -358,7 +359,7 @@ class World:
             return True
         lease_us = self.settings.lease_seconds * _SECOND_US
         oldest_us = min(life.started_us for life in self._lives.values())
-        return any(oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.folder))
+        return any(oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.books))
 
     async def deliver_again(self, heard: Sequence[Heard]) -> None:
         """Deliver these callbacks once more, and let all that follows from it happen."""
@@ -373,8 +374,7 @@ class World:
     @property
     def final_states(self) -> list[str]:
         """How each transaction ended, with the reasons of its reviews."""
-        payments = Books(self.folder).payments()
-        return [" ".join([payment.status, *sorted(payment.reasons)]) for payment in payments]
+        return [" ".join([payment.status, *sorted(payment.reasons)]) for payment in self.books.payments()]
 
     @property
     def lives(self) -> list[Life]:
