@@ -184,7 +184,8 @@ class Connection:
 
     async def rollback(self) -> None:
         self._require()
-        await self._pause()
+        if self._writer is not None:
+            await self._pause()
         self._finish(self._conn.rollback)
 
     async def close(self) -> None:
@@ -200,9 +201,10 @@ class Connection:
             if "busy_timeout" not in statement and "synchronous" not in statement:
                 execute()
             return
-        await self._pause()
-        self._require()
         begins = statement.startswith("BEGIN IMMEDIATE")
+        if statement != "BEGIN":  # a reader sees and holds nothing before its first question
+            await self._pause()
+        self._require()
         if self._faults is not None and (begins or self._writer) and self._faults.refuses_statement():
             raise busy()
         waited_ms = 0

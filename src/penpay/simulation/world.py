@@ -40,7 +40,7 @@ from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Tem
 _LIMITS: Final = RateLimits(
     general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
 )
-_LATENESS_MS: Final = 15_000
+_LATENESS_MS: Final = 30_000
 """How late the timers of a busy machine may ring; it also keeps idle looking-around cheap to simulate."""
 _ACT_SECONDS: Final = 1_800
 """How long people get for what they want before everything is repaired."""
