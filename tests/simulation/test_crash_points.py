@@ -1,7 +1,7 @@
 """A process that dies at any commit or call: the next one brings the deposit to its end, and the page says to which.
 
-The flow that is paid by callback is run with every single crash, the others with every eighth, which is about a minute
-of one core; `make crash-points` runs them all, and the pairs. A page that no longer holds is made anew by it.
+The flow that is paid by callback is run with every single crash, the others with every twentieth, which is about a
+minute of one core; `make crash-points` runs them all, and the pairs. A page that no longer holds is made anew by it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from penpay.simulation.search import Run
 PAGE = Path(__file__).parents[2] / "docs" / "crash_points.md"
 BY_NAME = {flow.name: flow for flow in FLOWS}
 PAID, *OTHERS = FLOWS
-EVERY = 8
+EVERY = 20
 PUSH = "call POST /mpesa/stkpush/v1/processrequest"
 TRANSFER = "call paymentagent_transfer"
 

@@ -11,7 +11,7 @@ import pytest
 
 from penpay.simulation.run import Simulator
 
-SEEDS = (3, 6, 14)
+SEEDS = (3, 14, 21)
 """With crashes, two processes and forged callbacks among them."""
 
 
