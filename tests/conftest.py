@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.servers import postgresql
+from tests.servers import mariadb, mysql, postgresql
 from tests.servers.process import Unavailable
 from tests.support import network
 from tests.support.not_run import not_run, skip_not_run
@@ -37,6 +38,43 @@ def fresh_postgresql_url(postgresql_server: postgresql.PostgresqlServer) -> Iter
     name = postgresql_server.create_database()
     yield postgresql_server.url(name)
     postgresql_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[mysql.MysqlServer]:
+    """One MariaDB for the run (one per worker under xdist), without durability."""
+    try:
+        with mariadb.running(mariadb.FAST) as server:
+            yield server
+    except Unavailable as reason:
+        skip_not_run("MariaDB", reason)
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> mysql.MysqlServer:
+    """The MySQL 8 that the environment names."""
+    try:
+        return mysql.given()
+    except Unavailable as reason:
+        skip_not_run("MySQL 8", reason)
+
+
+@pytest.fixture
+def fresh_mariadb_url(mariadb_server: mysql.MysqlServer) -> Iterator[str]:
+    """The address of an empty MariaDB database that lives for one test."""
+    yield from _fresh(mariadb_server)
+
+
+@pytest.fixture
+def fresh_mysql_url(mysql_server: mysql.MysqlServer) -> Iterator[str]:
+    """The address of an empty MySQL database that lives for one test."""
+    yield from _fresh(mysql_server)
+
+
+def _fresh(server: mysql.MysqlServer) -> Iterator[str]:
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
 
 
 @pytest.fixture
@@ -67,19 +105,19 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL, so that `-m "not postgresql"` can be trusted."""
+    """Mark what needs a server, so that `-m "not postgresql"` can be trusted."""
     for item in items:
-        if "postgresql_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.postgresql)
+        for engine in ("postgresql", "mariadb", "mysql"):
+            if f"{engine}_server" in getattr(item, "fixturenames", ()):
+                item.add_marker(engine)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install PostgreSQL, where that is needed and possible, before a test's own time limit begins to run."""
-    if any(item.get_closest_marker("postgresql") for item in session.items):
-        try:
-            postgresql.require_programs()
-        except Unavailable:
-            return  # the fixture asks again and skips with the reason
+    """Install servers, where that is needed and possible, before a test's own time limit begins to run."""
+    for marker, require in (("postgresql", postgresql.require_programs), ("mariadb", mariadb.require_programs)):
+        if any(item.get_closest_marker(marker) for item in session.items):
+            with suppress(Unavailable):  # the fixture asks again and skips with the reason
+                require()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

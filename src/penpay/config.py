@@ -34,6 +34,9 @@ SAFARICOM: Final = (
 """The addresses Safaricom has published for callbacks (daraja.md §6.1)."""
 _LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DRIVERS: Final[Mapping[str, str]] = {
+    "mariadb": "mysql+asyncmy",
+    "mysql": "mysql+asyncmy",
+    "mysql+asyncmy": "mysql+asyncmy",
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
@@ -67,7 +70,7 @@ def _database_url(text: str) -> str:
         raise ValueError("is not the address of a database") from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
-        raise ValueError("must begin with sqlite:// or postgresql://")
+        raise ValueError("must begin with sqlite://, postgresql://, mysql:// or mariadb://")
     if driver.startswith("postgresql") and "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
     return url.set(drivername=driver).render_as_string(hide_password=False)

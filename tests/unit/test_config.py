@@ -74,7 +74,7 @@ def test_an_empty_value_is_not_given() -> None:
     ("name", "value", "told"),
     [
         ("APP_ENV", "staging", "Input should be 'development', 'testing', 'demo' or 'production'"),
-        ("DATABASE_URL", "mysql://u:hunter2@h/d", "must begin with sqlite:// or postgresql://"),
+        ("DATABASE_URL", "oracle://u:hunter2@h/d", "must begin with sqlite://, postgresql://, mysql:// or mariadb://"),
         ("DATABASE_URL", "hunter2", "is not the address of a database"),
         ("MPESA_SHORT_CODE", "0hunter2", "String should match pattern '^[1-9][0-9]{4,6}$'"),
         ("MPESA_CALLBACK_URL", "hunter2", "must be an address beginning with http:// or https://"),

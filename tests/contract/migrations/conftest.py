@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.infrastructure.sql.engine import open_engine
+from tests.support.engines import EVERY
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def each_url(request: pytest.FixtureRequest, fresh_sqlite_url: str) -> str:
+@pytest.fixture(params=EVERY)
+def each_url(request: pytest.FixtureRequest) -> str:
     """The address of an empty database."""
-    url: str = fresh_sqlite_url if request.param == "sqlite" else request.getfixturevalue("fresh_postgresql_url")
+    url: str = request.getfixturevalue(f"fresh_{request.param}_url")
     return url
 
 

@@ -11,9 +11,10 @@ from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.infrastructure.sql.engine import open_engine
 from tests.contract.queries.books import DONE, OPEN, Ledger, unguarded
+from tests.support.engines import EVERY
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture(params=EVERY)
 def database_url(request: pytest.FixtureRequest) -> str:
     """The address of an empty database of each engine."""
     return str(request.getfixturevalue(f"fresh_{request.param}_url"))

@@ -11,6 +11,7 @@ import pytest
 from penpay.domain.mobile_money.policy import PayerPolicy
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from tests.contract.sandbox.world import Receiver, World, WorldMaker, opened, serving
+from tests.support.engines import EVERY
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
     return make
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def each_engine(request: pytest.FixtureRequest, fresh_sqlite_url: str) -> str:
+@pytest.fixture(params=EVERY)
+def each_engine(request: pytest.FixtureRequest) -> str:
     """The address of an empty database, on one engine after the other."""
-    url: str = fresh_sqlite_url if request.param == "sqlite" else request.getfixturevalue("fresh_postgresql_url")
+    url: str = request.getfixturevalue(f"fresh_{request.param}_url")
     return url
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.contract.sql.world import World, create_schema, opened
+from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
+from tests.support.engines import EVERY
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,22 @@ def migrated_postgresql(postgresql_server: PostgresqlServer) -> str:
     """The name of a database with the schema, likewise."""
     name = postgresql_server.create_database()
     _finish(create_schema(postgresql_server.url(name)))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb(mariadb_server: MysqlServer) -> str:
+    """The name of a MariaDB database with the schema, copied for each test."""
+    name = mariadb_server.create_database()
+    _finish(create_schema(mariadb_server.url(name)))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_mysql(mysql_server: MysqlServer) -> str:
+    """The name of a MySQL database with the schema, copied for each test."""
+    name = mysql_server.create_database()
+    _finish(create_schema(mysql_server.url(name)))
     return name
 
 
@@ -47,7 +65,23 @@ def postgresql_url(postgresql_server: PostgresqlServer, migrated_postgresql: str
     postgresql_server.drop_database(name)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture
+def mariadb_url(mariadb_server: MysqlServer, migrated_mariadb: str) -> Iterator[str]:
+    """The address of a MariaDB database that holds the schema and nothing else."""
+    name = mariadb_server.create_database(template=migrated_mariadb)
+    yield mariadb_server.url(name)
+    mariadb_server.drop_database(name)
+
+
+@pytest.fixture
+def mysql_url(mysql_server: MysqlServer, migrated_mysql: str) -> Iterator[str]:
+    """The address of a MySQL database that holds the schema and nothing else."""
+    name = mysql_server.create_database(template=migrated_mysql)
+    yield mysql_server.url(name)
+    mysql_server.drop_database(name)
+
+
+@pytest.fixture(params=EVERY)
 def url(request: pytest.FixtureRequest) -> str:
     """The address of such a database, on one engine after the other."""
     address: str = request.getfixturevalue(f"{request.param}_url")

@@ -1,4 +1,4 @@
-"""Stages for the deposit stories, on SQLite, and for the key ones on PostgreSQL too."""
+"""Stages for the deposit stories, on SQLite, and for the key ones on every other engine too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.engine import open_engine
 from tests.end_to_end.deposits.stage import Stage, staged
+from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
+from tests.support.engines import EVERY, SERVERS
 
 
 @pytest.fixture(scope="session")
@@ -33,24 +35,23 @@ async def stage(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncItera
         yield made
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture(params=EVERY)
 async def each_stage(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
 ) -> AsyncIterator[Stage]:
     """A stage on one engine after the other."""
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("migrated_postgresql_url")
+    url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
     async with staged(tmp_path, database_url=url, migrated=migrated_files) as made:
         yield made
 
 
-@pytest.fixture
-async def postgresql_stage(
-    migrated_postgresql_url: str, tmp_path: Path, migrated_files: tuple[Path, Path]
+@pytest.fixture(params=SERVERS)
+async def server_stage(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
 ) -> AsyncIterator[Stage]:
-    """A stage whose System keeps its books in PostgreSQL."""
-    async with staged(tmp_path, database_url=migrated_postgresql_url, migrated=migrated_files) as made:
+    """A stage whose System keeps its books on a server, where two programs write at once."""
+    url = request.getfixturevalue(f"migrated_{request.param}_url")
+    async with staged(tmp_path, database_url=url, migrated=migrated_files) as made:
         yield made
 
 
@@ -68,6 +69,38 @@ def migrated_postgresql_url(postgresql_server: PostgresqlServer, migrated_postgr
     name = postgresql_server.create_database(template=migrated_postgresql)
     yield postgresql_server.url(name)
     postgresql_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb(mariadb_server: MysqlServer) -> str:
+    """The name of a MariaDB database with the schema, copied for each story."""
+    name = mariadb_server.create_database()
+    _finish(_migrate(mariadb_server.url(name)))
+    return name
+
+
+@pytest.fixture
+def migrated_mariadb_url(mariadb_server: MysqlServer, migrated_mariadb: str) -> Iterator[str]:
+    """The address of a MariaDB database that holds the schema and nothing else."""
+    name = mariadb_server.create_database(template=migrated_mariadb)
+    yield mariadb_server.url(name)
+    mariadb_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_mysql(mysql_server: MysqlServer) -> str:
+    """The name of a MySQL database with the schema, copied for each story."""
+    name = mysql_server.create_database()
+    _finish(_migrate(mysql_server.url(name)))
+    return name
+
+
+@pytest.fixture
+def migrated_mysql_url(mysql_server: MysqlServer, migrated_mysql: str) -> Iterator[str]:
+    """The address of a MySQL database that holds the schema and nothing else."""
+    name = mysql_server.create_database(template=migrated_mysql)
+    yield mysql_server.url(name)
+    mysql_server.drop_database(name)
 
 
 async def _migrate(url: str) -> None:

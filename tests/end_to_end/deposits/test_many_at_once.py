@@ -77,9 +77,9 @@ async def test_twenty_deposits_of_five_users_come_out_to_the_cent(each_stage: St
     assert [] == await stage.reviews()
 
 
-async def test_two_programs_on_one_database_send_nothing_twice(postgresql_stage: Stage) -> None:
+async def test_two_programs_on_one_database_send_nothing_twice(server_stage: Stage) -> None:
     """Both look for the same work all the time; every prompt and every transfer is made once."""
-    stage = postgresql_stage
+    stage = server_stage
     people = [await _obedient(stage, number) for number in range(10)]
     twin = build(stage.settings, stage.ports)
     try:

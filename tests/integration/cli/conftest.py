@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from penpay.cli import build_app
+from tests.support.engines import EVERY
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SETTINGS: Mapping[str, str] = {
@@ -60,10 +61,10 @@ def _traceback(result: Result) -> list[object]:
     return [] if result.exception is None or isinstance(result.exception, SystemExit) else [result.exception]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def empty(request: pytest.FixtureRequest, fresh_sqlite_url: str) -> Terminal:
+@pytest.fixture(params=EVERY)
+def empty(request: pytest.FixtureRequest) -> Terminal:
     """A terminal on an empty database."""
-    url = fresh_sqlite_url if request.param == "sqlite" else request.getfixturevalue("fresh_postgresql_url")
+    url = request.getfixturevalue(f"fresh_{request.param}_url")
     return Terminal({**SETTINGS, "DATABASE_URL": url})
 
 

@@ -1,21 +1,21 @@
 """Writing many rows of one table in one statement, in the form each engine does fastest.
 
 PostgreSQL takes new rows by binary COPY and changed ones as arrays through `unnest`; SQLite takes a prepared statement
-that its driver repeats in C. Rows are tuples in the order of the table's columns.
+that its driver repeats in C; MySQL takes statements with the values in their text, see `bulk_mysql`. Rows are tuples in the order of the table's columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from penpay.infrastructure.sql import mysql
+from penpay.infrastructure.sql.bulk_mysql import MysqlStatements, Row
 from penpay.infrastructure.sql.types import Convert, array_type, bulk_converter
-
-Row = tuple[Any, ...]
 
 
 class RowsMissing(Exception):
@@ -40,6 +40,11 @@ class BulkWriter:
         self._table = table.name
         self._postgresql = dialect.name == "postgresql"
         self._names = [column.name for column in table.columns]
+        self._mysql: MysqlStatements | None = None
+        if dialect.name == mysql.NAME:
+            # The key columns in the table's order, in which `delete` is given them.
+            keys = [name for name in self._names if name in key]
+            self._mysql = MysqlStatements(self._table, self._names, key=keys, values=mutable)
         columns = [
             _Column(
                 position,
@@ -62,7 +67,9 @@ class BulkWriter:
         """Insert all rows or fail; nothing is replaced or skipped. The transaction must have begun."""
         if not rows:
             return
-        if self._postgresql:
+        if self._mysql is not None:
+            await self._run_texts(connection, self._mysql.inserts(rows))
+        elif self._postgresql:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.copy_records_to_table(self._table, records=rows, columns=self._names)
         else:
@@ -75,19 +82,38 @@ class BulkWriter:
         """
         if not rows:
             return
-        by_position = list(zip(*rows, strict=True))
-        wanted = (*self._values, *self._key)
-        columns = self._by_column(wanted, [by_position[column.position] for column in wanted])
-        if self._versioned:
-            columns.append(versions)
-        found = await self._run(connection, self._update, columns)
+        if self._mysql is not None:
+            asserted = versions if self._versioned else None
+            found = await self._run_texts(connection, self._mysql.updates(rows, asserted))
+        else:
+            found = await self._run(connection, self._update, self._changes(rows, versions))
         if found != len(rows):
             raise RowsMissing(f"{self._table}: {found} of {len(rows)} rows were as they had been read")
 
     async def delete(self, connection: AsyncConnection, keys: Sequence[Row]) -> None:
         """Delete the rows with these keys, given in the order of the key columns."""
-        if keys:
+        if not keys:
+            return
+        if self._mysql is not None:
+            await self._run_texts(connection, self._mysql.deletes(keys))
+        else:
             await self._run(connection, self._delete, self._by_column(self._key, list(zip(*keys, strict=True))))
+
+    def _changes(self, rows: Sequence[Row], versions: Sequence[int]) -> list[Sequence[Any]]:
+        by_position = list(zip(*rows, strict=True))
+        wanted = (*self._values, *self._key)
+        columns = self._by_column(wanted, [by_position[column.position] for column in wanted])
+        if self._versioned:
+            columns.append(versions)
+        return columns
+
+    @staticmethod
+    async def _run_texts(connection: AsyncConnection, statements: Iterable[str]) -> int:
+        found = 0
+        for statement in statements:
+            result = await connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            found += result.rowcount
+        return found
 
     async def _run(self, connection: AsyncConnection, statement: str, columns: Sequence[Sequence[Any]]) -> int:
         if self._postgresql:

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
+from asyncmy.errors import MySQLError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
+from penpay.infrastructure.sql import mysql
 
 BUSY_TIMEOUT_MS = 5_000
 _SQLITE_CACHE_KIB = 64 * 1024
@@ -26,7 +28,7 @@ _INTEGRITY_CLASS = "23"
 _LOST = ("08", "57P")
 """Connection exceptions, and a server that is going down, has crashed or is coming up."""
 
-DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, MySQLError, sqlite3.Error)
 """What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
 
 _READING = "penpay_reading"
@@ -36,7 +38,9 @@ Connect = Callable[[str], Awaitable[Any]]
 
 
 def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None) -> AsyncEngine:
-    """An engine for `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`, at READ COMMITTED or SQLite's serial writes.
+    """An engine for `sqlite+aiosqlite:///…`, `postgresql+asyncpg://…` or `mysql+asyncmy://…` (MariaDB too).
+
+    At READ COMMITTED, or SQLite's serial writes.
 
     SQLite takes its write lock at BEGIN (so readers in a unit of work see what they will overwrite), waits for others
     up to five seconds, and syncs every commit to disk.
@@ -49,6 +53,8 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
         engine = create_async_engine(parsed, **options)
         _embed(engine)
         return engine
+    if parsed.get_backend_name() == mysql.NAME:
+        options["connect_args"] = {"charset": "utf8mb4", "init_command": mysql.SESSION}
     return create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="READ COMMITTED", **options)
 
 
@@ -91,6 +97,8 @@ def _embed(engine: AsyncEngine) -> None:
 def translated(error: Exception) -> Exception:
     """What a driver's error means for a batch: try again, find the command at fault, or (itself) a bug."""
     raw = _raw(error)
+    if isinstance(raw, MySQLError):
+        return _mysql_meaning(error, raw)
     sqlstate = str(getattr(raw, "sqlstate", None) or "")
     if isinstance(error, IntegrityError) or isinstance(raw, sqlite3.IntegrityError) or sqlstate[:2] == _INTEGRITY_CLASS:
         return ConstraintViolated(_constraint(raw))
@@ -100,11 +108,22 @@ def translated(error: Exception) -> Exception:
     return error
 
 
+def _mysql_meaning(error: Exception, raw: MySQLError) -> Exception:
+    found = mysql.number(raw)
+    if mysql.is_constraint(found):
+        return ConstraintViolated(mysql.constraint(raw))
+    if mysql.is_transient(found) or connection_lost(error):
+        return Transient(f"{type(raw).__name__} {found}")
+    return error
+
+
 def connection_lost(error: Exception) -> bool:
     """Whether the connection is gone, and with it the answer to what was sent last."""
     raw = _raw(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    if isinstance(raw, MySQLError):
+        return mysql.is_lost(mysql.number(raw))
     if str(getattr(raw, "sqlstate", None) or "").startswith(_LOST):
         return True
     # asyncpg has no class of its own for the use of a connection that was lost a moment ago.
@@ -116,6 +135,8 @@ def _raw(error: Exception) -> BaseException:
     if not isinstance(error, DBAPIError):
         return error
     adapted = error.orig or error
+    if isinstance(adapted, MySQLError):
+        return adapted  # asyncmy has no adapter between; its own cause may be that of the socket
     return adapted.__cause__ or adapted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.shared.unit_of_work import keyed
@@ -13,9 +13,10 @@ from penpay.application.wallet.ledger import ACCOUNTS, ENTRIES, JOURNALS
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerAccount, LedgerSide
 from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal
+from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
-from penpay.infrastructure.sql.unit_of_work import among, fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, among_pairs, fetch, for_update
 
 _TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}
 _CURRENCIES: Final[Mapping[str, Currency]] = {member.value: member for member in Currency}
@@ -32,7 +33,13 @@ class WalletRepository:
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, LedgerAccount | None]:
         wanted = among(ledger_accounts.c.code, keys, connection.dialect)
-        statement = select(ledger_accounts).where(wanted).order_by(ledger_accounts.c.id)
+        statement = (
+            select(ledger_accounts)
+            .where(wanted)
+            .order_by(ledger_accounts.c.id)
+            # MySQL locks what it reads as it reads it: in the order of the codes, then, and never the whole table.
+            .with_hint(ledger_accounts, "FORCE INDEX (uq_ledger_accounts_code)", mysql.NAME)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(account, rows), lambda found: found.code, keys)
 
@@ -82,7 +89,7 @@ class JournalRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], PostedJournal | None]:
-        wanted = tuple_(ledger_journals.c.kind, ledger_journals.c.reference).in_(list(keys))
+        wanted = among_pairs(ledger_journals.c.kind, ledger_journals.c.reference, keys, connection.dialect)
         statement = (
             select(
                 ledger_journals,

@@ -18,7 +18,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     Select,
     Table,
     select,
@@ -39,7 +38,7 @@ from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, metadata
-from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Word
+from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Sealed, Word
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 operator_customers = Table(
@@ -47,7 +46,7 @@ operator_customers = Table(
     metadata,
     Column("id", Identifier, primary_key=True),
     Column("type", Word(16), nullable=False),
-    Column("phone_sealed", LargeBinary, nullable=False),
+    Column("phone_sealed", Sealed, nullable=False),
     Column("phone_index", Word(64), nullable=False, unique=True),
     Column("pin_hash", Word(160), nullable=False),
     Column("status", Word(16), nullable=False),
@@ -76,7 +75,7 @@ stk_pushes = Table(
     Column("id", Identifier, primary_key=True),
     Column("merchant_request_id", Word(64), nullable=False),
     Column("checkout_index", Word(64), nullable=False, unique=True),
-    Column("details_sealed", LargeBinary, nullable=False),
+    Column("details_sealed", Sealed, nullable=False),
     Column("short_code", Word(7), ForeignKey("operator_merchants.short_code"), nullable=False),
     Column("customer_id", Identifier, ForeignKey("operator_customers.id")),
     Column("amount_cents", Cents, nullable=False),

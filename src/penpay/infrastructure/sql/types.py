@@ -8,31 +8,39 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811  (both are named UUID)
-from sqlalchemy import BigInteger, DateTime, Dialect, LargeBinary, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, LargeBinary
 from sqlalchemy import Uuid as NativeUuid
+from sqlalchemy.dialects.mysql import BINARY, DATETIME
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from penpay.infrastructure.sql import mysql
 
 Cents = BigInteger
 """Money: integer cents."""
 
-Word = String
+Word = mysql.ExactString
 """Text that is compared byte for byte, so that no two references fold into one."""
 
-Document = Text
+Document = mysql.ExactText
 """JSON as text: the caller renders and parses it, so that no float and no reordering slips in."""
+
+Sealed = mysql.AnyBytes
+"""What only the cipher reads."""
 
 
 class Identifier(TypeDecorator[UUID]):
-    """A UUID: native on PostgreSQL, its 16 bytes on SQLite.
+    """A UUID: native on PostgreSQL, its 16 bytes elsewhere.
 
     A command writes some twenty-five of them, counted with their indexes: as 36 characters each they would make the
-    file a third larger. In the `sqlite3` shell they are `hex(id)`, and `x'…'` to look for one.
+    file a third larger. In the shells of the others they are `hex(id)`, and `x'…'` to look for one.
     """
 
     impl = LargeBinary
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == mysql.NAME:
+            return dialect.type_descriptor(BINARY(16))
         return dialect.type_descriptor(NativeUuid() if dialect.name == "postgresql" else LargeBinary())
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
@@ -48,6 +56,10 @@ class Moment(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        # MySQL's own DATETIME rounds to seconds.
+        return dialect.type_descriptor(DATETIME(fsp=6) if dialect.name == mysql.NAME else DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name == "postgresql":
@@ -94,3 +106,38 @@ def _moments(values: Sequence[datetime | None]) -> list[str | None]:
 def _text(value: datetime) -> str:
     """The text SQLAlchemy's SQLite dialect stores for a moment."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def sql_literals(values: Sequence[Any]) -> list[str]:
+    """Values as MySQL's SQL writes them under our `sql_mode` and character set.
+
+    The driver escapes one value after the other; a batch writes some fifty thousand, of few types.
+    """
+    moments: dict[datetime, str] = {}
+    return [_literal(value, moments) for value in values]
+
+
+def _literal(value: Any, moments: dict[datetime, str]) -> str:
+    if value is None:
+        return "NULL"
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is int or kind is bool:
+        return str(int(value))
+    if kind is bytes:
+        return f"x'{value.hex()}'"
+    if isinstance(value, UUID):
+        return f"x'{value.hex}'"
+    if isinstance(value, datetime):
+        known = moments.get(value)
+        if known is None:
+            known = moments[value] = f"'{_text(value)}'"
+        return known
+    raise TypeError(f"there is no literal for a {kind.__name__}")
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or "'" in text:
+        text = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"

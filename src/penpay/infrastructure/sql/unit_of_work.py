@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, and_, any_, func, insert, literal, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -28,6 +28,7 @@ from penpay.application.shared.unit_of_work import (
     Work,
 )
 from penpay.domain.shared.ids import BatchId
+from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.bulk import BulkWriter, Row
 from penpay.infrastructure.sql.engine import DRIVER_ERRORS, connection_lost, translated
 from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
@@ -234,12 +235,26 @@ def for_update(statement: Select[Any], dialect: Dialect) -> Select[Any]:
 def among(column: ColumnElement[Any], keys: Collection[str], dialect: Dialect) -> ColumnElement[bool]:
     """Whether a text column holds one of the keys, which travel as one bound value.
 
-    So there is one statement to compile and prepare however many keys there are, and no limit on their number.
+    So there is one statement to compile and prepare however many keys there are, and no limit on their number. MySQL
+    takes them in the statement's text: it then reads, and locks, in the order of the column's index.
     """
+    if dialect.name == mysql.NAME:
+        return column.in_(sorted(keys))
     if dialect.name == "postgresql":
         return column == any_(literal(list(keys), ARRAY(column.type)))
     values = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
     return column.in_(select(values.c.value))
+
+
+def among_pairs(
+    first: ColumnElement[Any], second: ColumnElement[Any], keys: Collection[tuple[Any, Any]], dialect: Dialect
+) -> ColumnElement[bool]:
+    """Whether two columns hold one of the pairs."""
+    pairs = tuple_(first, second).in_(list(keys))
+    if dialect.name != mysql.NAME:
+        return pairs
+    # MariaDB uses no index for pairs, and would lock the whole table.
+    return and_(first.in_({one for one, _ in keys}), second.in_({other for _, other in keys}), pairs)
 
 
 def document(value: Mapping[str, Any]) -> str:

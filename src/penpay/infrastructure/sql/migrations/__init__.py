@@ -15,10 +15,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penpay.application.shared.unit_of_work import Transient
+from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.engine import reading, translated
 
 _ADVISORY_LOCK = 0x70656E706179
 """The bytes of "penpay" as a number; PostgreSQL's advisory locks are named by numbers."""
+
+_LOCK_NAME = "SHA1(CONCAT('penpay migration of ', DATABASE()))"
+"""MySQL's are named by text, for the whole server."""
+_BEGUN = " begun"
 
 
 class WrongSchema(Exception):
@@ -27,6 +33,10 @@ class WrongSchema(Exception):
 
 class SchemaBehind(WrongSchema):
     """The schema is older than the code."""
+
+
+class MigrationInterrupted(WrongSchema):
+    """A migration ended half-way on MySQL or MariaDB, where what creates and changes tables cannot be undone."""
 
 
 class SchemaAhead(WrongSchema):
@@ -50,8 +60,14 @@ async def upgrade(engine: AsyncEngine) -> None:
 
     Two processes at once: one migrates, the other waits and finds nothing to do. Raises SchemaAhead for a newer
     schema, and Transient when the database or a lock on it cannot be had, after which nothing has changed.
+    MySQL and MariaDB have no transactions for this: they raise MigrationInterrupted when a revision was begun and not
+    ended, by this call or an earlier one.
     """
     try:
+        if engine.dialect.name == mysql.NAME:
+            async with engine.connect() as connection:
+                await connection.run_sync(_upgrade_on_mysql)
+            return
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
     except DBAPIError as error:
@@ -61,6 +77,7 @@ async def upgrade(engine: AsyncEngine) -> None:
 async def require_current(engine: AsyncEngine) -> None:
     """Raises SchemaBehind or SchemaAhead unless the database is exactly in `head()`."""
     found, wanted = await revision_of(engine), head()
+    _require_ended(found)
     if found == wanted:
         return
     _require_known(found)
@@ -83,6 +100,50 @@ def _upgrade(connection: Connection) -> None:
     for script in reversed(list(scripts.iterate_revisions("head", current or "base"))):
         script.module.upgrade(operations)
         context.stamp(scripts, script.revision)
+
+
+def _upgrade_on_mysql(connection: Connection) -> None:
+    if connection.scalar(text(f"SELECT GET_LOCK({_LOCK_NAME}, 60)")) != 1:  # noqa: S608  (own name)
+        raise Transient("another migration of this database goes on")
+    try:
+        _upgrade_step_by_step(connection)
+    finally:
+        connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))  # noqa: S608  (own name)
+
+
+def _upgrade_step_by_step(connection: Connection) -> None:
+    """Every statement is a transaction of its own, so the version tells of a revision that it has begun."""
+    current = _revision(connection)
+    _require_ended(current)
+    _require_known(current)
+    context = MigrationContext.configure(connection)
+    context._ensure_version_table()  # noqa: SLF001  (Alembic has no other way to it)
+    operations = Operations(context)
+    for script in reversed(list(_scripts().iterate_revisions("head", current or "base"))):
+        _mark(connection, f"{script.revision}{_BEGUN}")
+        try:
+            script.module.upgrade(operations)
+        except DBAPIError as error:
+            raise MigrationInterrupted(_interrupted(script.revision)) from error
+        _mark(connection, script.revision)
+
+
+def _mark(connection: Connection, version: str) -> None:
+    connection.execute(text("DELETE FROM alembic_version"))
+    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:version)"), {"version": version})
+    connection.commit()
+
+
+def _require_ended(revision: str | None) -> None:
+    if revision is not None and revision.endswith(_BEGUN):
+        raise MigrationInterrupted(_interrupted(revision.removesuffix(_BEGUN)))
+
+
+def _interrupted(revision: str) -> str:
+    return (
+        f"The migration to revision {revision} was interrupted, and this database cannot undo what it had done: "
+        "restore the backup made before it (a new database: drop it and create it again), then run `penpay db migrate`."
+    )
 
 
 def _revision(connection: Connection) -> str | None:

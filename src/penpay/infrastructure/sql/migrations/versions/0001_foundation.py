@@ -10,13 +10,12 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
 
 from penpay.infrastructure.sql.migrations.append_only import protect
-from penpay.infrastructure.sql.types import Cents, Document, Identifier, Moment, Word
+from penpay.infrastructure.sql.types import Cents, Document, Identifier, Moment, Sealed, Word
 
 revision = "0001"
 down_revision = None
@@ -159,7 +158,7 @@ def _identity(op: Operations) -> None:
         "users",
         Column("id", Identifier, nullable=False),
         Column("status", Word(16), nullable=False),
-        Column("email_sealed", LargeBinary, nullable=False),
+        Column("email_sealed", Sealed, nullable=False),
         Column("email_index", Word(64), nullable=False),
         Column("created_at", Moment, nullable=False),
         PrimaryKeyConstraint("id", name="pk_users"),
@@ -168,7 +167,7 @@ def _identity(op: Operations) -> None:
     op.create_table(
         "user_phone_verification",
         Column("user_id", Identifier, nullable=False),
-        Column("phone_sealed", LargeBinary, nullable=False),
+        Column("phone_sealed", Sealed, nullable=False),
         Column("phone_index", Word(64), nullable=False),
         Column("verified_at", Moment),
         ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_phone_verification_user_id"),
@@ -270,8 +269,8 @@ def _evidence(op: Operations) -> None:
         Column("decided_at", Moment),
         Column("version", BigInteger, nullable=False),
         Column("account_reference", Word(12), nullable=False),
-        Column("phone_sealed", LargeBinary, nullable=False),
-        Column("checkout_sealed", LargeBinary),
+        Column("phone_sealed", Sealed, nullable=False),
+        Column("checkout_sealed", Sealed),
         Column("checkout_index", Word(64)),
         Column("merchant_request_id", Word(64)),
         Column("receipt", Word(20)),
@@ -326,7 +325,7 @@ def _messages(op: Operations) -> None:
         Column("source", Word(20), nullable=False),
         Column("subject_id", Identifier),
         Column("remote_address", Word(45), nullable=False),
-        Column("body_sealed", LargeBinary, nullable=False),
+        Column("body_sealed", Sealed, nullable=False),
         Column("body_hash", Word(64), nullable=False),
         Column("outcome", Word(40), nullable=False),
         Column("due_at", Moment),

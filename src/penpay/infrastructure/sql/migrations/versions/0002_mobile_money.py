@@ -9,12 +9,11 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
 
-from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Word
+from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Sealed, Word
 
 revision = "0002"
 down_revision = "0001"
@@ -26,7 +25,7 @@ def upgrade(op: Operations) -> None:
         "operator_customers",
         Column("id", Identifier, nullable=False),
         Column("type", Word(16), nullable=False),
-        Column("phone_sealed", LargeBinary, nullable=False),
+        Column("phone_sealed", Sealed, nullable=False),
         Column("phone_index", Word(64), nullable=False),
         Column("pin_hash", Word(160), nullable=False),
         Column("status", Word(16), nullable=False),
@@ -55,7 +54,7 @@ def upgrade(op: Operations) -> None:
         Column("id", Identifier, nullable=False),
         Column("merchant_request_id", Word(64), nullable=False),
         Column("checkout_index", Word(64), nullable=False),
-        Column("details_sealed", LargeBinary, nullable=False),
+        Column("details_sealed", Sealed, nullable=False),
         Column("short_code", Word(7), nullable=False),
         Column("customer_id", Identifier),
         Column("amount_cents", Cents, nullable=False),

@@ -13,6 +13,7 @@ from sqlalchemy import (
     text,
 )
 
+from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.migrations.append_only import protect
 from penpay.infrastructure.sql.types import Identifier, Moment, Word
 
@@ -67,14 +68,24 @@ def upgrade(op: Operations) -> None:
 
 
 def _mark_batches(op: Operations) -> None:
+    on_mysql = op.get_context().dialect.name == mysql.NAME
     op.add_column("command_batches", Column("pending_rows", Integer))
     op.execute("UPDATE command_batches SET pending_rows = 0 WHERE state = 'COMMITTED'")
     for table in ("domain_events", "audit_logs"):
         counted = f"(SELECT batch_id, count(*) AS rows_count FROM {table} GROUP BY batch_id) AS counted"  # noqa: S608  (own names)
+        if on_mysql:
+            op.execute(
+                f"UPDATE command_batches JOIN {counted} ON command_batches.batch_id = counted.batch_id "
+                "SET pending_rows = pending_rows + counted.rows_count"
+            )
+            continue
         op.execute(
             f"UPDATE command_batches SET pending_rows = pending_rows + counted.rows_count FROM {counted} "  # noqa: S608  (own names)
             "WHERE command_batches.batch_id = counted.batch_id"
         )
+    if on_mysql:  # it has no index of some rows only: this one leads to those with a number
+        op.create_index("ix_command_batches_pending_rows", "command_batches", ["pending_rows"])
+        return
     waiting = text("pending_rows IS NOT NULL")
     op.create_index(
         "ix_command_batches_pending", "command_batches", ["batch_id"], sqlite_where=waiting, postgresql_where=waiting
