@@ -25,7 +25,7 @@ from rich.table import Table
 
 from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
 from penpay.infrastructure.system import tune_garbage_collection
-from tests.servers import postgresql
+from tests.servers import mariadb, postgresql
 from tests.servers.postgresql import PostgresqlServer
 
 ROUNDS: Final = 3
@@ -53,22 +53,23 @@ class Result:
 def main() -> None:
     """Measure, write, show."""
     tune_garbage_collection()
-    with postgresql.running(postgresql.DURABLE) as server, tempfile.TemporaryDirectory() as directory:
+    versions = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    with postgresql.running(postgresql.DURABLE) as server:
         reference = _pgbench(server)
-        on_postgresql = uvloop.run(_postings("postgresql", server.url(server.create_database())))
-        on_sqlite = uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
-        version = server.execute("SHOW server_version")
-    for result in on_postgresql:
+        measured = uvloop.run(_postings("postgresql", server.url(server.create_database())))
+        versions["postgresql"] = server.execute("SHOW server_version")
+    with tempfile.TemporaryDirectory() as directory:
+        measured += uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
+    with mariadb.running(mariadb.DURABLE) as other:
+        measured += uvloop.run(_postings("mariadb", other.url(other.create_database())))
+        ((versions["mariadb"],),) = other.execute("SELECT VERSION()")
+    for result in measured:
         result.ratios["to_pgbench"] = round(result.value / reference.value, 2)
-    results = [reference, *on_postgresql, *on_sqlite]
+    results = [reference, *measured]
     report = {
         "command": "python -m bench.run",
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-            "postgresql": version,
-        },
+        "versions": versions,
         "results": [asdict(result) for result in results],
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -117,8 +117,8 @@ def free_port() -> int:
 class Home:
     """A server's own temporary directory, owned by its account and removed by `close`."""
 
-    def __init__(self, name: str, account: Account) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"penpay-{name}-"))
+    def __init__(self, name: str, account: Account, *, within: Path | None = None) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"penpay-{name}-", dir=within))
         if account.uid is not None and account.gid is not None:
             os.chown(self.path, account.uid, account.gid)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.infrastructure.sql import migrations
-from tests.contract.migrations.test_append_only import ROWS, A
+from tests.contract.migrations.test_append_only import ROWS, A, ids_of
 
 
 def upgrade_to(connection: Connection, revision: str) -> None:
@@ -26,12 +26,11 @@ async def test_batches_committed_before_wait_for_their_place(engine: AsyncEngine
         await connection.run_sync(upgrade_to, "0002")
         for row in ROWS:
             if "event_positions" not in row and "audit_seals" not in row and "audit_checkpoints" not in row:
-                await connection.execute(text(row))
+                await connection.execute(text(ids_of(engine, row)))
         for number, state in ((5, "COMMITTED"), (6, "ABANDONED")):
             other = f"{A[:-1]}{number}"
-            await connection.execute(
-                text(f"INSERT INTO command_batches VALUES ('{other}', '{state}', '2026-11-20 09:00:00')")
-            )
+            row = f"INSERT INTO command_batches VALUES ('{other}', '{state}', '2026-11-20 09:00:00')"
+            await connection.execute(text(ids_of(engine, row)))
 
     await migrations.upgrade(engine)
 

@@ -91,13 +91,16 @@ async def take_guards_away(engine: AsyncEngine) -> None:
     """Drop every trigger and key that is in the way, as whoever owns the database can."""
     async with engine.begin() as connection:
         for table in APPEND_ONLY:
-            if engine.dialect.name == "sqlite":
+            if engine.dialect.name != "postgresql":
                 for change in ("update", "delete"):
                     await connection.execute(text(f"DROP TRIGGER {table.name}_no_{change}"))
             else:
                 await connection.execute(text(f"ALTER TABLE {table.name} DISABLE TRIGGER ALL"))
-        if engine.dialect.name != "sqlite":
+        if engine.dialect.name == "postgresql":
             await connection.execute(text("ALTER TABLE command_batches DISABLE TRIGGER ALL"))
+
+
+UNGUARDED = {"postgresql": "SET session_replication_role = replica", "mysql": "SET foreign_key_checks = 0"}
 
 
 async def rows_of(world: World, table: Table) -> list[dict[str, Any]]:
@@ -111,8 +114,8 @@ async def run(world: World, *statements: Any) -> None:
     vandal = create_async_engine(world.engine.url)
     try:
         async with vandal.begin() as connection:
-            if vandal.dialect.name != "sqlite":
-                await connection.execute(text("SET session_replication_role = replica"))
+            if vandal.dialect.name in UNGUARDED:
+                await connection.execute(text(UNGUARDED[vandal.dialect.name]))
             for statement in statements:
                 assert (await connection.execute(statement)).rowcount > 0, "nothing was planted"
     finally:

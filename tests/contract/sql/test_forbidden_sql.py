@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Table, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from penpay.application.shared.unit_of_work import ConstraintViolated
 from penpay.domain.shared.errors import Forbidden
+from penpay.infrastructure.sql.engine import translated
 from penpay.infrastructure.sql.tables import (
     APPEND_ONLY,
     audit_checkpoints,
@@ -55,6 +57,16 @@ def attempts(table: Table, engine: str) -> list[str]:
         f"DELETE FROM {name} WHERE {key[0]} IN (SELECT {key[0]} FROM {name} LIMIT 1)",
         f"{copy} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {last} = excluded.{last}",
     ]
+    if engine == "mysql":
+        again = f"INSERT INTO {name} SELECT * FROM {name} AS old"
+        limited = f"DELETE FROM {name} ORDER BY {key[0]} LIMIT 1"
+        return [
+            *found[:-2],
+            limited,
+            f"DELETE one FROM {name} AS one JOIN {name} AS other USING ({', '.join(key)})",
+            f"{again} ON DUPLICATE KEY UPDATE {last} = old.{last}",
+            f"REPLACE INTO {name} SELECT * FROM {name}",
+        ]
     if engine == "sqlite":
         return [
             *found,
@@ -87,10 +99,13 @@ async def test_what_is_written_stays_written(kept: World, table: Table) -> None:
 async def test_a_journal_is_not_replaced_by_one_of_the_same_reference(kept: World) -> None:
     """A new row that collides on another unique key than its id does not push the old one out."""
     taken = "ledger_journals SELECT {id}, kind, reference, NULL, NULL, happened_at, recorded_at FROM ledger_journals"
-    sqlite = kept.engine.dialect.name == "sqlite"
-    row = taken.format(id=f"'{NEW}'" if sqlite else f"CAST('{NEW}' AS uuid)")
-    upsert = f"INSERT INTO {row} LIMIT 1 ON CONFLICT (kind, reference) DO UPDATE SET id = excluded.id"
-    statement = f"INSERT OR REPLACE INTO {row} LIMIT 1" if sqlite else upsert
+    engine = kept.engine.dialect.name
+    row = taken.format(id={"sqlite": f"'{NEW}'", "mysql": f"x'{NEW.hex}'"}.get(engine, f"CAST('{NEW}' AS uuid)"))
+    statement = {
+        "sqlite": f"INSERT OR REPLACE INTO {row} LIMIT 1",
+        "mysql": f"REPLACE INTO {row} LIMIT 1",
+        "postgresql": f"INSERT INTO {row} LIMIT 1 ON CONFLICT (kind, reference) DO UPDATE SET id = excluded.id",
+    }[engine]
     with pytest.raises(DBAPIError, match="ledger_journals is append-only"):
         await kept.change(statement)
 
@@ -138,11 +153,19 @@ async def test_a_row_that_cannot_be_is_refused(
 ) -> None:
     """A row of the books with one thing wrong does not come in, and the constraint says what is wrong."""
     row = await any_row(kept, table)
-    on_sqlite = kept.engine.dialect.name == "sqlite"
-    said = constraint if constraint.startswith("ck") or not on_sqlite else KINDS[constraint[:2]]
+    engine = kept.engine.dialect.name
+    said = constraint
+    if engine == "sqlite" and not constraint.startswith("ck"):
+        said = KINDS[constraint[:2]]
+    if engine == "mysql" and constraint.startswith("pk"):
+        said = "PRIMARY"  # whatever it was called
 
-    with pytest.raises(IntegrityError, match=said):
+    with pytest.raises(DBAPIError, match=said) as refused:
         await added(kept, table, {**row, **change})
+    meaning = translated(refused.value)
+    assert isinstance(meaning, ConstraintViolated)
+    if engine != "sqlite":
+        assert said == str(meaning)
 
 
 async def test_a_journal_is_reversed_once(kept: World) -> None:
@@ -166,7 +189,7 @@ async def test_no_statement_overdraws_an_account(kept: World, code: str, *, refu
     statement = "UPDATE ledger_accounts SET balance_cents = -1 WHERE code = :code"
 
     if refused:
-        with pytest.raises(IntegrityError, match="ck_ledger_accounts_no_overdraft"):
+        with pytest.raises(DBAPIError, match="ck_ledger_accounts_no_overdraft"):
             await kept.change(statement, code=code)
     else:
         assert 1 == await kept.change(statement, code=code)
@@ -184,9 +207,11 @@ REQUIRED = [
 async def test_nothing_that_must_be_known_is_left_out(kept: World) -> None:
     """A ledger, event or audit row with a hole in it is refused, whichever column it is."""
     for table, column in REQUIRED:
-        values = ", ".join("NULL" if each.name == column else each.name for each in table.columns)
-        with pytest.raises(IntegrityError, match=rf"(?i)not.null.*{column}|{column}.*not.null"):
-            await kept.change(f"INSERT INTO {table.name} SELECT {values} FROM {table.name}")
+        quote = kept.engine.dialect.identifier_preparer.quote
+        quoted = quote(table.name)
+        values = ", ".join("NULL" if each.name == column else quote(each.name) for each in table.columns)
+        with pytest.raises(IntegrityError, match=rf"(?i)not.null.*{column}|{column}.*(not|cannot be).null"):
+            await kept.change(f"INSERT INTO {quoted} SELECT {values} FROM {quoted}")
 
 
 async def any_row(world: World, table: Table) -> dict[str, Any]:

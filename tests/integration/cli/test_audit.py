@@ -87,7 +87,7 @@ def test_a_changed_row_fails_the_command_and_is_named(trail: Terminal) -> None:
 
 async def without_guards(connection: AsyncConnection) -> None:
     """Another actor in every row."""
-    if connection.dialect.name == "sqlite":
+    if connection.dialect.name != "postgresql":
         await connection.execute(text("DROP TRIGGER audit_logs_no_update"))
     else:
         await connection.execute(text("ALTER TABLE audit_logs DISABLE TRIGGER ALL"))
@@ -147,4 +147,4 @@ async def forged_balance(connection: AsyncConnection) -> Any:
 
 def literal(connection: AsyncConnection) -> str:
     """An id as the engine writes it."""
-    return "x'00000000000000000000000000000007'" if connection.dialect.name == "sqlite" else "gen_random_uuid()"
+    return "gen_random_uuid()" if connection.dialect.name == "postgresql" else "x'00000000000000000000000000000007'"

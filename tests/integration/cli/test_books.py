@@ -24,7 +24,7 @@ def test_empty_books_are_sound(terminal: Terminal) -> None:
 
 def test_books_that_are_not_sound_fail_the_command(terminal: Terminal) -> None:
     """A balance somebody wrote into the table is found, shown, and ends the command with 1."""
-    in_database(terminal, lambda connection: connection.execute(text(_FORGED)))
+    in_database(terminal, lambda connection: connection.execute(text(_FORGED.format(id=literal(connection, 7)))))
 
     answer = terminal.json("ledger", "verify", status=1)
     shown = terminal.run("ledger", "verify", status=1).stdout
@@ -46,7 +46,7 @@ def test_books_that_are_not_sound_fail_the_command(terminal: Terminal) -> None:
 
 _FORGED = (
     "INSERT INTO ledger_accounts (id, code, name, type, currency, owner_id, may_go_negative, balance_cents, version,"
-    f" last_recorded_at) VALUES ('{UUID(int=7)}', 'equity:owner', 'Owner', 'EQUITY', 'KES', NULL, FALSE, 12345, 1,"
+    " last_recorded_at) VALUES ({id}, 'equity:owner', 'Owner', 'EQUITY', 'KES', NULL, FALSE, 12345, 1,"
     " '2026-11-20 09:00:00')"
 )
 
@@ -82,14 +82,19 @@ async def last_recorded(connection: AsyncConnection) -> datetime:
     return moment
 
 
+def literal(connection: AsyncConnection, number: int) -> str:
+    """An id in a statement's text."""
+    return f"x'{UUID(int=number).hex}'" if connection.dialect.name == "mysql" else f"'{UUID(int=number)}'"
+
+
 def test_a_review_is_shown(terminal: Terminal) -> None:
     """What waits for people is listed with its reason and what it holds up."""
     in_database(
         terminal,
         lambda connection: connection.execute(
             text(
-                "INSERT INTO reviews (id, transaction_id, reason, amount_cents, currency, facts, opened_at)"
-                f" VALUES ('{UUID(int=8)}', NULL, 'DELIVERY_DEAD', 500000, 'KES', '{{}}', '2026-11-20 09:00:00')"
+                "INSERT INTO reviews (id, transaction_id, reason, amount_cents, currency, facts, opened_at) VALUES"
+                f" ({literal(connection, 8)}, NULL, 'DELIVERY_DEAD', 500000, 'KES', '{{}}', '2026-11-20 09:00:00')"
             )
         ),
     )

@@ -69,7 +69,7 @@ def test_what_help_tells_of_a_command_is_what_it_says_of_itself(name: str) -> No
 
 
 SERVING = {"aiosmtplib", "fastapi", "httpx", "starlette", "uvicorn", "uvloop", "websockets"}
-DATABASE = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
+DATABASE = {"aiosqlite", "alembic", "asyncmy", "asyncpg", "sqlalchemy"}
 _LOADED = """
 import json, sys
 from typer.testing import CliRunner

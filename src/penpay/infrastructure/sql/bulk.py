@@ -1,7 +1,8 @@
 """Writing many rows of one table in one statement, in the form each engine does fastest.
 
 PostgreSQL takes new rows by binary COPY and changed ones as arrays through `unnest`; SQLite takes a prepared statement
-that its driver repeats in C; MySQL takes statements with the values in their text, see `bulk_mysql`. Rows are tuples in the order of the table's columns.
+that its driver repeats in C; MariaDB takes rows in binary, see `bulk_mariadb`, and MySQL in the text of a statement,
+see `bulk_mysql`. Rows are tuples in the order of the table's columns.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from sqlalchemy import Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.infrastructure.sql import mysql
-from penpay.infrastructure.sql.bulk_mysql import MysqlStatements, Row
-from penpay.infrastructure.sql.types import Convert, array_type, bulk_converter
+from penpay.infrastructure.sql.bulk_mariadb import MariadbStatements
+from penpay.infrastructure.sql.bulk_mysql import MysqlStatements
+from penpay.infrastructure.sql.types import Convert, Row, array_type, bulk_converter
 
 
 class RowsMissing(Exception):
@@ -28,6 +30,10 @@ class _Column:
     name: str
     convert: Convert | None
     array: str
+
+
+def _takes_binary(connection: AsyncConnection) -> bool:
+    return bool(getattr(connection.dialect, "is_mariadb", False))
 
 
 class BulkWriter:
@@ -45,6 +51,7 @@ class BulkWriter:
             # The key columns in the table's order, in which `delete` is given them.
             keys = [name for name in self._names if name in key]
             self._mysql = MysqlStatements(self._table, self._names, key=keys, values=mutable)
+            self._mariadb = MariadbStatements(table, key=keys, values=mutable)
         columns = [
             _Column(
                 position,
@@ -68,7 +75,10 @@ class BulkWriter:
         if not rows:
             return
         if self._mysql is not None:
-            await self._run_texts(connection, self._mysql.inserts(rows))
+            if _takes_binary(connection):
+                await self._mariadb.insert(connection, rows)
+            else:
+                await self._run_texts(connection, self._mysql.inserts(rows))
         elif self._postgresql:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.copy_records_to_table(self._table, records=rows, columns=self._names)
@@ -84,7 +94,10 @@ class BulkWriter:
             return
         if self._mysql is not None:
             asserted = versions if self._versioned else None
-            found = await self._run_texts(connection, self._mysql.updates(rows, asserted))
+            if _takes_binary(connection):
+                found = await self._mariadb.update(connection, rows, asserted)
+            else:
+                found = await self._run_texts(connection, self._mysql.updates(rows, asserted))
         else:
             found = await self._run(connection, self._update, self._changes(rows, versions))
         if found != len(rows):
@@ -95,7 +108,10 @@ class BulkWriter:
         if not keys:
             return
         if self._mysql is not None:
-            await self._run_texts(connection, self._mysql.deletes(keys))
+            if _takes_binary(connection):
+                await self._mariadb.delete(connection, keys)
+            else:
+                await self._run_texts(connection, self._mysql.deletes(keys))
         else:
             await self._run(connection, self._delete, self._by_column(self._key, list(zip(*keys, strict=True))))
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from penpay.infrastructure.sql.types import sql_literals
+from penpay.infrastructure.sql.types import Row, sql_literals
 
 _CHARACTERS: Final = 1_000_000
 """About as long as one INSERT gets, at most 4 MB; the servers take 16 MB (MariaDB) or 64 MB unless told otherwise."""
 _CASES: Final = 100
 """Rows in one UPDATE: a CASE is searched from its beginning for every row."""
-
-Row = tuple[Any, ...]
 
 
 class MysqlStatements:
@@ -68,7 +66,7 @@ class MysqlStatements:
         return [" AND ".join(parts) for parts in zip(*equal, strict=True)]
 
     def _among(self, columns: Sequence[Sequence[str]]) -> str:
-        """That a row is one of these, said so that each server finds it by its index: see `unit_of_work.among_pairs`."""
+        """That a row is one of these, said so that an index finds it: see `unit_of_work.among_pairs`."""
         alone = [f"`{name}` IN ({','.join(literals)})" for name, literals in zip(self._key, columns, strict=True)]
         if len(columns) == 1:
             return alone[0]

@@ -27,8 +27,8 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")

@@ -14,8 +14,8 @@ from penpay.application.shared.ports import Clock
 from penpay.application.shared.unit_of_work import keyed
 from penpay.domain.shared.ids import FxRateId
 from penpay.domain.shared.money import Currency
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import fx_rates
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 Pair = tuple[Currency, Currency]

@@ -22,8 +22,8 @@ from penpay.domain.shared.money import Currency
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import api_keys, deriv_accounts, user_phone_verification, users
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _EMAIL_FIELD: Final = "users.email"

@@ -14,8 +14,8 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerAccount, LedgerSide
 from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal
 from penpay.infrastructure.sql import mysql
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import among, among_pairs, fetch, for_update
 
 _TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}

@@ -36,9 +36,8 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import ledger_accounts, metadata
-from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Sealed, Word
+from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Row, Sealed, Word
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 operator_customers = Table(

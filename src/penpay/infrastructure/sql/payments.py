@@ -26,8 +26,8 @@ from penpay.domain.shared.ids import (
 from penpay.domain.shared.locked_rate import DepositQuote, LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import reviews, transactions, webhook_logs
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
 
 _USD, _KES = Currency.USD, Currency.KES

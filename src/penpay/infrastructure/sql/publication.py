@@ -26,7 +26,7 @@ from penpay.application.shared.audit_chain import (
 from penpay.application.shared.publishing import Lease, PendingBatch, PositionedEvent, in_causal_order
 from penpay.application.shared.unit_of_work import Transient
 from penpay.infrastructure.sql import leases
-from penpay.infrastructure.sql.bulk import BulkWriter, Row
+from penpay.infrastructure.sql.bulk import BulkWriter
 from penpay.infrastructure.sql.due import stored_event
 from penpay.infrastructure.sql.engine import DRIVER_ERRORS, reading, translated
 from penpay.infrastructure.sql.pending import pending_batches
@@ -37,6 +37,7 @@ from penpay.infrastructure.sql.tables import (
     domain_events,
     event_positions,
 )
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch
 
 LEASE: Final = "publisher"

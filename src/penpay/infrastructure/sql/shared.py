@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.application.shared.idempotency import IDEMPOTENCY_KEYS, IdempotencyRecord
 from penpay.application.shared.unit_of_work import DELIVERIES, Delivery, keyed
 from penpay.domain.shared.ids import EventId
-from penpay.infrastructure.sql.bulk import Row
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys
+from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import among, among_pairs, document, fetch, for_update, parsed
 
 

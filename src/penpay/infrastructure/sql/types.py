@@ -15,6 +15,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from penpay.infrastructure.sql import mysql
 
+Row = tuple[Any, ...]
+"""A row to be written, in the order of the table's columns."""
+
 Cents = BigInteger
 """Money: integer cents."""
 

@@ -29,9 +29,10 @@ from penpay.application.shared.unit_of_work import (
 )
 from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.sql import mysql
-from penpay.infrastructure.sql.bulk import BulkWriter, Row
+from penpay.infrastructure.sql.bulk import BulkWriter
 from penpay.infrastructure.sql.engine import DRIVER_ERRORS, connection_lost, translated
 from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
+from penpay.infrastructure.sql.types import Row
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -24,7 +24,9 @@ _ADVISORY_LOCK = 0x70656E706179
 
 _LOCK_NAME = "SHA1(CONCAT('penpay migration of ', DATABASE()))"
 """MySQL's are named by text, for the whole server."""
+_LOCK_SECONDS = 60
 _BEGUN = " begun"
+"""What the version says after the revision's number until the revision is ended."""
 
 
 class WrongSchema(Exception):
@@ -103,12 +105,12 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _upgrade_on_mysql(connection: Connection) -> None:
-    if connection.scalar(text(f"SELECT GET_LOCK({_LOCK_NAME}, 60)")) != 1:  # noqa: S608  (own name)
+    if connection.scalar(text(f"SELECT GET_LOCK({_LOCK_NAME}, {_LOCK_SECONDS})")) != 1:
         raise Transient("another migration of this database goes on")
     try:
         _upgrade_step_by_step(connection)
     finally:
-        connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))  # noqa: S608  (own name)
+        connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))
 
 
 def _upgrade_step_by_step(connection: Connection) -> None:

@@ -75,7 +75,7 @@ def _mark_batches(op: Operations) -> None:
         counted = f"(SELECT batch_id, count(*) AS rows_count FROM {table} GROUP BY batch_id) AS counted"  # noqa: S608  (own names)
         if on_mysql:
             op.execute(
-                f"UPDATE command_batches JOIN {counted} ON command_batches.batch_id = counted.batch_id "
+                f"UPDATE command_batches JOIN {counted} ON command_batches.batch_id = counted.batch_id "  # noqa: S608  (own names)
                 "SET pending_rows = pending_rows + counted.rows_count"
             )
             continue
