@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import asyncmy
 from asyncmy.constants.CLIENT import MULTI_STATEMENTS
@@ -84,7 +85,7 @@ class MysqlServer:
                     rows = await cursor.fetchall()
         finally:
             await connection.ensure_closed()
-        return [tuple("" if value is None else str(value) for value in row) for row in rows]
+        return [tuple(map(_text, row)) for row in rows]
 
     def _copy_of(self, template: str) -> str:
         """The statements that make a database like `template`."""
@@ -109,6 +110,13 @@ def given() -> MysqlServer:
     if not address:
         raise Unavailable(f"{SETTING} does not name a server")
     return MysqlServer(make_url(address))
+
+
+def _text(value: object) -> str:
+    """A value as text; sixteen bytes are an id."""
+    if isinstance(value, bytes):
+        return str(UUID(bytes=value)) if len(value) == 16 else value.hex()
+    return "" if value is None else str(value)
 
 
 def _finish(work: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,7 @@ import pytest
 from tests.contract.sql.world import World, create_schema, opened
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
-from tests.support.engines import EVERY
+from tests.support.engines import EVERY, MYSQL, SERVERS
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +84,20 @@ def mysql_url(mysql_server: MysqlServer, migrated_mysql: str) -> Iterator[str]:
 @pytest.fixture(params=EVERY)
 def url(request: pytest.FixtureRequest) -> str:
     """The address of such a database, on one engine after the other."""
+    address: str = request.getfixturevalue(f"{request.param}_url")
+    return address
+
+
+@pytest.fixture(params=SERVERS)
+def server_url(request: pytest.FixtureRequest) -> str:
+    """The address of such a database, on one server after the other."""
+    address: str = request.getfixturevalue(f"{request.param}_url")
+    return address
+
+
+@pytest.fixture(params=MYSQL)
+def mysql_like_url(request: pytest.FixtureRequest) -> str:
+    """The address of such a database, on MariaDB and on MySQL."""
     address: str = request.getfixturevalue(f"{request.param}_url")
     return address
 

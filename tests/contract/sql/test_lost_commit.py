@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.shared.unit_of_work import CommitUnknown, Transient
 from penpay.domain.shared.errors import Overdrawn, Overloaded
@@ -179,22 +179,36 @@ async def test_refusals_and_deferred_commands_survive_a_lost_answer(url: str) ->
             await world.books_agree()
 
 
-async def test_a_backend_that_is_killed_before_commit(postgresql_url: str) -> None:
-    """PostgreSQL ends the connection under us: whatever it says, the batch is done once."""
-    administrator = open_engine(postgresql_url)
+async def end_other_connection(connection: AsyncConnection) -> None:
+    """End the one connection that stands in a transaction, as an administrator does."""
+    if connection.dialect.name == "mysql":
+        open_ones = await connection.scalars(
+            text(
+                "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx JOIN information_schema.processlist"
+                " ON id = trx_mysql_thread_id WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            )
+        )
+        await connection.execute(text(f"KILL {open_ones.one()}"))
+        return
+    ended = await connection.scalars(
+        text(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
+        )
+    )
+    assert [True] == list(ended)
+
+
+async def test_a_backend_that_is_killed_before_commit(server_url: str) -> None:
+    """The server ends the connection under us: whatever it says, the batch is done once."""
+    administrator = open_engine(server_url)
 
     async def killed(commit: Commit) -> None:
         async with administrator.connect() as connection:
-            ended = await connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
-                )
-            )
-            assert [True] == list(ended.scalars())
+            await end_other_connection(connection)
         await commit()
 
-    async with funded(postgresql_url) as (world, faults):
+    async with funded(server_url) as (world, faults):
         faults += [killed, killed]
         results = await world.moved(A, B, 20)
 
@@ -206,12 +220,12 @@ async def test_a_backend_that_is_killed_before_commit(postgresql_url: str) -> No
 
 
 @pytest.mark.parametrize("plan", Break)
-async def test_a_wire_that_is_cut_at_commit(postgresql_url: str, plan: Break) -> None:
+async def test_a_wire_that_is_cut_at_commit(server_url: str, plan: Break) -> None:
     """The COMMIT, its answer, or its order in time is lost on a real connection: the batch is done once.
 
     Late is the worst: the old transaction is still open when we ask, so the question has to wait for it.
     """
-    async with wired(postgresql_url) as (wire, near_end), opened(near_end) as world:
+    async with wired(server_url) as (wire, near_end), opened(near_end) as world:
         await world.fund(A, cents=1_000)
         wire.next_commit = plan
         results = await world.moved(A, B, 20)

@@ -1,4 +1,4 @@
-"""A wire to PostgreSQL that breaks at COMMIT, when and where a test says."""
+"""A wire to a server that breaks at COMMIT, when and where a test says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from enum import Enum
 
 from sqlalchemy.engine import make_url
 
-_COMMIT = b"COMMIT;\x00"
+_COMMITS = (b"COMMIT;\x00", b"\x03COMMIT")
+"""How PostgreSQL's and MySQL's drivers say it."""
 _LATE_SECONDS = 0.5
 
 
@@ -39,7 +40,7 @@ class Wire:
         answers = asyncio.create_task(_pass_on(server, to_client))
         try:
             while data := await client.read(65_536):
-                if self.next_commit is not None and data.endswith(_COMMIT):
+                if self.next_commit is not None and data.endswith(_COMMITS):
                     await self._cut(
                         plan=self.next_commit,
                         commit=data,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
 
 _HOLD = "test_hold"
@@ -118,6 +119,35 @@ class PostgresqlDatabase:
             f"DROP FUNCTION IF EXISTS {_HOLD}() CASCADE",
             self._name,
         )
+
+
+class MysqlDatabase:
+    """A database of a MySQL or MariaDB server."""
+
+    def __init__(self, server: MysqlServer, name: str) -> None:
+        self._server = server
+        self._name = name
+        self.url = server.url(name)
+
+    def query(self, statement: str) -> Sequence[tuple[str, ...]]:
+        return self._server.execute(statement, self._name)
+
+    def literal(self, identifier: str) -> str:
+        return f"x'{UUID(identifier).hex}'"
+
+    def hold(self, hold: Hold) -> None:
+        self._server.execute(
+            f"CREATE TRIGGER {_HOLD} BEFORE {hold.verb} ON {hold.table} FOR EACH ROW "
+            f"SET @held = IF(NEW.{hold.column} = '{hold.value}', SLEEP(600), 0)",
+            self._name,
+        )
+
+    def release(self) -> None:
+        # The server does not notice that its client is dead before it next speaks to it; a killed SLEEP ends at once.
+        held = "SELECT id FROM information_schema.processlist WHERE db = '{}' AND state = 'User sleep'"
+        for (connection,) in self._server.execute(held.format(self._name)):
+            self._server.execute(f"KILL {connection}")
+        self._server.execute(f"SET lock_wait_timeout = 20; DROP TRIGGER IF EXISTS {_HOLD}", self._name)
 
 
 def _text(row: Sequence[object]) -> tuple[str, ...]:

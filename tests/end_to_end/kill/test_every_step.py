@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.end_to_end.kill.books import Outside, compare, licences, outside, state_of
-from tests.end_to_end.kill.databases import Hold, PostgresqlDatabase, SqliteDatabase, event
+from tests.end_to_end.kill.databases import Hold, MysqlDatabase, PostgresqlDatabase, SqliteDatabase, event
 from tests.end_to_end.kill.stage import Client, Stage, clients, until
-from tests.servers.postgresql import PostgresqlServer
+from tests.support.engines import SERVERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -160,13 +160,16 @@ def test_after_all_these_deaths_the_ledger_is_sound(stage: Stage) -> None:
     assert (0, "The books are sound.\n", "") == stage.command("ledger", "verify")
 
 
-def test_one_deposit_on_postgresql_survives_a_kill_at_step_after_step(
-    postgresql_server: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("engine", SERVERS)
+def test_one_deposit_on_a_server_survives_a_kill_at_step_after_step(
+    engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """On PostgreSQL one deposit dies four deaths, and still completes with one push and one transfer."""
-    folder = tmp_path_factory.mktemp("kill-postgresql")
-    name = postgresql_server.create_database()
-    stage = Stage(folder, PostgresqlDatabase(postgresql_server, name), clients(1))
+    """On each server one deposit dies four deaths, and still completes with one push and one transfer."""
+    folder = tmp_path_factory.mktemp(f"kill-{engine}")
+    server = request.getfixturevalue(f"{engine}_server")
+    name = server.create_database()
+    database = PostgresqlDatabase if engine == "postgresql" else MysqlDatabase
+    stage = Stage(folder, database(server, name), clients(1))
     (client,) = stage.people
     try:
         stage.seed()
@@ -177,7 +180,7 @@ def test_one_deposit_on_postgresql_survives_a_kill_at_step_after_step(
         compare(stage)
     finally:
         stage.close()
-        postgresql_server.drop_database(name)
+        server.drop_database(name)
 
 
 def _through_every_death(stage: Stage, client: Client, steps: list[Step]) -> str:
@@ -187,7 +190,7 @@ def _through_every_death(stage: Stage, client: Client, steps: list[Step]) -> str
         assert step.before is not None
         stage.database.hold(step.before)
         if not deposit:
-            deposit = stage.ask_for_deposit(client, 700, "kill-postgresql")
+            deposit = stage.ask_for_deposit(client, 700, "kill-server")
         elif stage.serve is None or stage.serve.has_ended:
             stage.start_serve()
         if step.pin_given and not answered:
