@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from asyncmy.errors import NotSupportedError
 from sqlalchemy import Boolean, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,10 +22,6 @@ _ROWS: Final = 2_000
 _LENGTH: Final = 4_000_000
 """At most so many rows in a message, and none more once what has no length of its own is so long; it takes 16 MB."""
 _PREPARED: Final = "penpay_prepared"
-
-
-class BinaryNotSupported(Exception):
-    """The server, or what stands before it, does not take rows in binary; nothing was sent."""
 
 
 class MariadbStatements:
@@ -101,12 +96,7 @@ async def _run(connection: AsyncConnection, statement: str, columns: Any) -> int
     driver: Any = raw.driver_connection
     if statement not in prepared:
         prepared[statement] = await driver.prepare(statement)
-    try:
-        result = await prepared[statement].execute_bulk(list(zip(*given, strict=True)))
-    except NotSupportedError as unsupported:
-        if unsupported.sqlstate is None:
-            raise BinaryNotSupported from unsupported
-        raise
+    result = await prepared[statement].execute_bulk(list(zip(*given, strict=True)))
     found: int = result.affected_rows
     return found
 
