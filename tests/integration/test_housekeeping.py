@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import insert, select
 
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.housekeeping import forget_expired_keys
 from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.tables import idempotency_keys
+from tests.support.engines import EVERY
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
-async def test_only_expired_idempotency_keys_are_forgotten(fresh_sqlite_url: str) -> None:
+@pytest.mark.parametrize("name", EVERY)
+async def test_only_expired_idempotency_keys_are_forgotten(name: str, request: pytest.FixtureRequest) -> None:
     """A key that has run out goes; one with a minute left stays and still replays its answer."""
-    engine = open_engine(fresh_sqlite_url)
+    engine = open_engine(request.getfixturevalue(f"fresh_{name}_url"))
     await upgrade(engine)
     rows = [
         {

@@ -33,7 +33,7 @@ def users(request: pytest.FixtureRequest) -> Iterator[Users]:
     server: MysqlServer = request.getfixturevalue(f"{request.param}_server")
     database = server.create_database()
     server.drop_database(database)
-    (statements,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (statements,) = re.findall(r"```mysql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     owner, app = f"{database[-20:]}_owner", f"{database[-20:]}_app"
     statements = statements.replace("penpay_owner", owner).replace("penpay_app", app)
     statements = statements.replace("DATABASE penpay ", f"DATABASE {database} ").replace("penpay.*", f"{database}.*")

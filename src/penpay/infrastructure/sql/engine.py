@@ -55,6 +55,7 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
         return engine
     if parsed.get_backend_name() == mysql.NAME:
         options["connect_args"] = {"charset": "utf8mb4", "init_command": mysql.SESSION}
+        options["pool_recycle"] = mysql.RECYCLE_SECONDS
     return create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="READ COMMITTED", **options)
 
 

@@ -18,6 +18,8 @@ NAME: Final = "mysql"
 
 SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
 LOCK_WAIT_SECONDS: Final = 5
+RECYCLE_SECONDS: Final = 3600
+"""How old a connection gets: the servers cut one that was not used for eight hours."""
 
 SESSION: Final = (
     f"SET sql_mode = '{SQL_MODE}', time_zone = '+00:00', foreign_key_checks = 1, unique_checks = 1, "
