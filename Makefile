@@ -26,7 +26,7 @@ check: $(VENV)/dev.stamp ## what CI runs: lint, format, types, layers, then ever
 	$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
 
-bench: $(VENV)/runtime.stamp ## measure the command path on SQLite and on a durable PostgreSQL of its own
+bench: $(VENV)/runtime.stamp ## measure the command path on SQLite and on a durable PostgreSQL and MariaDB of its own
 	@$(BIN)/python -m bench.run
 
 simulate: $(VENV)/runtime.stamp ## run seeds of the simulation; SEEDS=1..300 JOBS=2

@@ -93,9 +93,9 @@ def _create_table(element: CreateTable, compiler: Any, **options: Any) -> str:
 
 
 def number(raw: MySQLError) -> int:
-    """The number of a server's error, or of the driver's own; 0 where the driver has none."""
-    first = raw.args[0] if raw.args else 0
-    return first if isinstance(first, int) else 0
+    """The number of a server's error, or of the driver's own; -1 where it has none."""
+    first = raw.args[0] if raw.args else None
+    return first if isinstance(first, int) else -1
 
 
 def is_transient(error: int) -> bool:
