@@ -37,6 +37,8 @@ def users(request: pytest.FixtureRequest) -> Iterator[Users]:
     owner, app = f"{database[-20:]}_owner", f"{database[-20:]}_app"
     statements = statements.replace("penpay_owner", owner).replace("penpay_app", app)
     statements = statements.replace("DATABASE penpay ", f"DATABASE {database} ").replace("penpay.*", f"{database}.*")
+    if request.param == "mysql":
+        server.execute("SET GLOBAL log_bin_trust_function_creators = 1")  # as the page says of MySQL
     server.execute(statements.strip())
     yield Users(
         server.url(database, user=owner, password="a long password"),

@@ -131,6 +131,9 @@ async def test_a_constraint_is_named_and_the_row_is_not(engine: AsyncEngine, wri
     meaning = translated(refused.value)
     assert isinstance(meaning, ConstraintViolated)
     assert "hunter2" not in str(meaning)
+    with pytest.raises(DRIVER_ERRORS) as odd:
+        await write(engine, writer, [row(1, word="hunter2"), row(2, cents=2**63 - 1, version=None)])
+    assert "hunter2" not in str(odd.value)
 
 
 async def test_no_two_references_fold_into_one(engine: AsyncEngine, writer: BulkWriter) -> None:

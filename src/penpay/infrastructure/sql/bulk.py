@@ -125,10 +125,12 @@ class BulkWriter:
 
     @staticmethod
     async def _run_texts(connection: AsyncConnection, statements: Iterable[str]) -> int:
+        # Past SQLAlchemy, which quotes the statement in its errors, and here the rows stand in it.
+        driver: Any = (await connection.get_raw_connection()).driver_connection
         found = 0
-        for statement in statements:
-            result = await connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-            found += result.rowcount
+        async with driver.cursor() as cursor:
+            for statement in statements:
+                found += await cursor.execute(statement)
         return found
 
     async def _run(self, connection: AsyncConnection, statement: str, columns: Sequence[Sequence[Any]]) -> int:
