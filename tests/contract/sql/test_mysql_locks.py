@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,7 +18,7 @@ from penpay.infrastructure.sql import due, mysql, publication
 from penpay.infrastructure.sql.engine import connection_lost, open_engine, translated
 from penpay.infrastructure.sql.snapshot import snapshot
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys, ledger_accounts, ledger_journals
-from penpay.infrastructure.sql.unit_of_work import among, among_pairs, for_update
+from penpay.infrastructure.sql.unit_of_work import among, for_update
 from tests.contract.sql.commands import Move, wallet
 from tests.contract.sql.world import World, opened
 
@@ -152,7 +152,7 @@ HISTORY = {
 }
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEYS = [f"a:{number}" for number in range(1, 200)]
-PAIRS = [("k", str(number)) for number in range(1, 200)]
+PAIRS = [("k", str(number)) for number in range(1, 21)]
 OWED = [("deposit", UUID(int=number)) for number in range(1, 5)]
 
 
@@ -160,8 +160,8 @@ def statements(engine: AsyncEngine) -> dict[str, tuple[Select[Any], dict[str, An
     """What is asked again and again, each with the index that must answer it."""
     accounts = select(ledger_accounts).where(among(ledger_accounts.c.code, KEYS, engine.dialect))
     accounts = accounts.with_hint(ledger_accounts, "FORCE INDEX (uq_ledger_accounts_code)", mysql.NAME)
-    journals = among_pairs(ledger_journals.c.kind, ledger_journals.c.reference, PAIRS[:20], engine.dialect)
-    owed = among_pairs(deliveries.c.consumer, deliveries.c.event_id, OWED, engine.dialect)
+    journals = tuple_(ledger_journals.c.kind, ledger_journals.c.reference).in_(PAIRS)
+    owed = tuple_(deliveries.c.consumer, deliveries.c.event_id).in_(OWED)
     at = {"at": NOW, "limit": 100}
     return {
         "ix_mpesa_requests_due_at": (due._MPESA_REQUESTS, at),
@@ -183,7 +183,7 @@ async def test_what_is_looked_for_again_and_again_is_found_by_an_index(grown: As
     async with grown.connect() as connection:
         for indexes, (statement, values) in statements(grown).items():
             for table, kind, used in await explained(connection, statement, values):
-                assert kind != "ALL", (indexes, table)
+                assert kind not in {"ALL", "index"}, (indexes, table)
                 if table in {"deliveries", statement.get_final_froms()[0].description}:
                     assert set(used.split("|")) <= set(indexes.split("|")), (table, used)
 

@@ -66,13 +66,10 @@ class MysqlStatements:
         return [" AND ".join(parts) for parts in zip(*equal, strict=True)]
 
     def _among(self, columns: Sequence[Sequence[str]]) -> str:
-        """That a row is one of these, said so that an index finds it: see `unit_of_work.among_pairs`."""
-        alone = [f"`{name}` IN ({','.join(literals)})" for name, literals in zip(self._key, columns, strict=True)]
-        if len(columns) == 1:
-            return alone[0]
+        """That a row is one of these."""
         names = ",".join(f"`{name}`" for name in self._key)
-        together = ",".join(f"({','.join(values)})" for values in zip(*columns, strict=True))
-        return f"{' AND '.join(alone)} AND ({names}) IN ({together})"
+        values = ",".join(f"({','.join(each)})" for each in zip(*columns, strict=True))
+        return f"({names}) IN ({values})"
 
 
 def _case(match: Sequence[str], literals: Iterable[str]) -> str:

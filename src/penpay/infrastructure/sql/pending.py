@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.shared.publishing import PendingBatch, PendingEvent
 from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
-from penpay.infrastructure.sql.unit_of_work import among_pairs, fetch
+from penpay.infrastructure.sql.unit_of_work import fetch
 
 _BATCHES: Final = 500
 _ROWS: Final = 5_000
@@ -116,11 +116,10 @@ async def _before(connection: AsyncConnection, found: Mapping[BatchId, PendingBa
     before = sorted({(event.aggregate_id, event.sequence - 1) for event in events} - known)
     missing: dict[BatchId, int] = {}
     for start in range(0, len(before), _KEYS):
-        some = before[start : start + _KEYS]
         statement = (
             select(_b.batch_id, _b.pending_rows)
             .join(domain_events, _e.batch_id == _b.batch_id)
-            .where(among_pairs(_e.aggregate_id, _e.sequence, some, connection.dialect), _WAITING)
+            .where(tuple_(_e.aggregate_id, _e.sequence).in_(before[start : start + _KEYS]), _WAITING)
         )
         missing |= {row.batch_id: row.pending_rows for row in await fetch(connection, statement)}
     return missing

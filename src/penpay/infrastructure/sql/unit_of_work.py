@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, and_, any_, func, insert, literal, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -245,17 +245,6 @@ def among(column: ColumnElement[Any], keys: Collection[str], dialect: Dialect) -
         return column == any_(literal(list(keys), ARRAY(column.type)))
     values = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
     return column.in_(select(values.c.value))
-
-
-def among_pairs(
-    first: ColumnElement[Any], second: ColumnElement[Any], keys: Collection[tuple[Any, Any]], dialect: Dialect
-) -> ColumnElement[bool]:
-    """Whether two columns hold one of the pairs."""
-    pairs = tuple_(first, second).in_(list(keys))
-    if dialect.name != mysql.NAME:
-        return pairs
-    # MariaDB uses no index for pairs, and would lock the whole table.
-    return and_(first.in_({one for one, _ in keys}), second.in_({other for _, other in keys}), pairs)
 
 
 def document(value: Mapping[str, Any]) -> str:
