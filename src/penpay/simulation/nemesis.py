@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -18,9 +18,12 @@ from penpay.simulation.ports import SimClock
 from penpay.simulation.profile import Hazard, Level, Profile
 
 _CRASH_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 6, Level.EXTREME: 30}
+_PAUSE_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 8, Level.EXTREME: 80}
 _LOST_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 30, Level.EXTREME: 150}
 _BUSY_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 15, Level.EXTREME: 120}
 _OUTAGE_SECONDS: Final[Mapping[Level, int]] = {Level.MILD: 60, Level.EXTREME: 25 * 60}
+_PAST_A_LEASE: Final = (250, 420)
+"""Seconds after which another process has taken over what the stopped one was at."""
 _LOST: Final = (CommitFate.ANSWER_LOST, CommitFate.NEVER_ARRIVED, CommitFate.LATE, CommitFate.LATE_NEVER)
 
 
@@ -80,24 +83,29 @@ class Nemesis:
     # -- crash points
 
     async def point(self, place: str) -> None:
-        """A place where the process may die; then this never returns."""
+        """A place where the process may die; then this never returns. Or it may stop for a while, and go on."""
         process = current_process()
         if process is None or not process.may_crash or self._is_over:
             return
         self.points.append(place)
         self._notes.reach(f"point {place}")
         number = len(self.points)
-        permille = _CRASH_PERMILLE[self._profile.level(Hazard.CRASH)]
-        struck = number in self._planned or (
-            self.is_active and permille > 0 and self._chance.randrange(1000) < permille
-        )
-        if not struck:
-            return
-        self._notes.trace(f"crash of {process} at point {number}: {place}")
-        self._notes.reach(f"crash {place}")
-        self._notes.reach(f"fault {Hazard.CRASH}")
-        self._crash(process)
-        await self._loop.create_future()
+        if number in self._planned or self._draws(_CRASH_PERMILLE, Hazard.CRASH):
+            self._notes.trace(f"crash of {process} at point {number}: {place}")
+            self._notes.reach(f"crash {place}")
+            self._notes.reach(f"fault {Hazard.CRASH}")
+            self._crash(process)
+            await self._loop.create_future()
+        # Not with the write lock in hand: there it would only make everybody else wait.
+        if not place.startswith("before commit") and self._draws(_PAUSE_PERMILLE, Hazard.PAUSE):
+            self._notes.reach(f"fault {Hazard.PAUSE}")
+            self._loop.pause(process)
+            self._loop.start(self._pause(process, _PAST_A_LEASE), None, "pause")
+            await asyncio.sleep(0)  # this is where it stops
+
+    def _draws(self, permille: Mapping[Level, int], hazard: Hazard) -> bool:
+        chance = permille[self._profile.level(hazard)]
+        return self.is_active and chance > 0 and self._chance.randrange(1000) < chance
 
     # -- databases
 
@@ -136,10 +144,11 @@ class Nemesis:
 
     async def _pause_one(self, alive: Callable[[], list[Process]]) -> None:
         candidates = alive()
-        if not candidates:
-            return
-        process = self._chance.choice(candidates)
-        seconds = self._chance.choice((5, 60, 250, 420))
+        if candidates:
+            await self._pause(self._chance.choice(candidates), (5, 60, *_PAST_A_LEASE))
+
+    async def _pause(self, process: Process, lengths: Sequence[int]) -> None:
+        seconds = self._chance.choice(lengths)
         self._notes.trace(f"pause of {process} for {seconds} s")
         self._loop.pause(process)
         await asyncio.sleep(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
@@ -54,10 +54,12 @@ class Mutant:
     """So many seeds must be enough to catch it."""
     hazards: Mapping[Hazard, Level] = field(default_factory=lambda: MappingProxyType({}))
     """What is made to go wrong in every seed, for a bug that shows only then; the rest is as drawn."""
+    processes: int | None = None
+    """How many run, for a bug that takes more than one; None for as many as are drawn."""
 
     def profile(self, drawn: Profile) -> Profile:
         """The world of a seed in which this bug is hunted."""
-        return drawn.with_hazards(self.hazards)
+        return replace(drawn.with_hazards(self.hazards), processes=self.processes or drawn.processes)
 
     @contextmanager
     def planted(self) -> Iterator[Planted]:

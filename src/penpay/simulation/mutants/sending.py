@@ -264,8 +264,9 @@ SENDING: Final = (
     Mutant(
         name="lease_without_fence",
         bug="An answer counts although somebody else has taken the matter over.",
-        breaks=("I2", "I6", "I15"),
-        hazards={Hazard.PAUSE: _MUCH, Hazard.DERIV_LATE_ANSWER: _MUCH, Hazard.SLOW_REPLY: _MUCH},
+        breaks=("I15", "I2", "I6"),
+        hazards={Hazard.PAUSE: _MUCH, Hazard.DERIV_DROP_AFTER: _MUCH},
+        processes=2,
         within=150,
         replacements=(
             Replacement(Evidence, "check_fence", _any_fence),
