@@ -12,6 +12,7 @@ from penpay.application.payments.callbacks import (
     ApplyWebhookHandler,
     PostponeWebhook,
     PostponeWebhookHandler,
+    RecordStrayWebhook,
     RecordWebhook,
     RecordWebhookHandler,
 )
@@ -92,6 +93,7 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         RecordPushAnswer: (RecordPushAnswerHandler(policy), first),
         RecordPaymentAnswer: (RecordPaymentAnswerHandler(), first),
         RecordWebhook: (RecordWebhookHandler(), first),
+        RecordStrayWebhook: (RecordWebhookHandler(), Lane.REQUEST),
         ApplyWebhook: (ApplyWebhookHandler(), first),
         PostponeWebhook: (PostponeWebhookHandler(), first),
         ClaimDerivTransfer: (ClaimDerivTransferHandler(policy.lease), first),

@@ -23,6 +23,7 @@ from penpay.application.payments.callbacks import (
     ApplyWebhook,
     ApplyWebhookHandler,
     MpesaCallbackVerifier,
+    RecordStrayWebhook,
     RecordWebhook,
     RecordWebhookHandler,
 )
@@ -183,6 +184,7 @@ async def opened(database_url: str) -> AsyncIterator[Stage]:
             CreateDeposit: (CreateDepositHandler(_POLICY), Lane.REQUEST),
             InitiateDeposit: (InitiateDepositHandler(), Lane.RESOLUTION),
             RecordWebhook: (RecordWebhookHandler(), Lane.RESOLUTION),
+            RecordStrayWebhook: (RecordWebhookHandler(), Lane.REQUEST),
             ApplyWebhook: (ApplyWebhookHandler(), Lane.RESOLUTION),
         },
         subscriptions={},

@@ -260,6 +260,16 @@ async def test_a_tampered_token_is_refused_and_the_refusal_is_audited(stage: Sta
     assert len(refused) == 2
 
 
+async def test_of_a_message_under_a_made_up_address_only_the_beginning_is_kept(stage: Stage) -> None:
+    """Anybody can send such messages, as many as he likes: each may cost no more than what shows that it came."""
+    async with stage.client(None, peer=SAFARICOM) as sender:
+        answer = await sender.post("/api/v1/callbacks/stk/x", content=b"x" * 60_000)
+
+    (kept,) = await stage.rows("webhook_logs")
+    assert (404, "REFUSED_TOKEN") == (answer.status_code, kept.outcome)
+    assert len(kept.body_sealed) < 600
+
+
 async def test_a_callback_too_large_to_be_safaricoms_is_refused(stage: Stage) -> None:
     """The bound on bodies holds without a credential too."""
     async with stage.client(None, peer=SAFARICOM) as sender:

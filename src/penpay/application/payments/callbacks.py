@@ -53,6 +53,8 @@ from penpay.domain.shared.ids import MpesaRequestId, WebhookId
 STK_PURPOSE: Final = "stk"
 """Bound into the path token, so that it opens nothing else."""
 _SOURCE: Final = "daraja_stk"
+_STRAY_BYTES: Final = 512
+"""What is kept of a message under a token that is not ours."""
 
 
 class PathTokens(Protocol):
@@ -72,6 +74,10 @@ class RecordWebhook:
     remote_address: str
     body: bytes
     outcome: WebhookOutcome
+
+
+class RecordStrayWebhook(RecordWebhook):
+    """The same for a message under a token that is not ours: anybody can send such, so it waits like any request."""
 
 
 class RecordWebhookHandler:
@@ -304,11 +310,12 @@ class MpesaCallbackVerifier:
         elif not self._is_allowed(remote_address):
             outcome = WebhookOutcome.REFUSED_SOURCE
         request_id = None if subject is None else MpesaRequestId(subject)
-        record = RecordWebhook(
+        kind, kept = (RecordStrayWebhook, body[:_STRAY_BYTES]) if request_id is None else (RecordWebhook, body)
+        record = kind(
             webhook_id=WebhookId(self._ids.new()),
             subject_id=request_id,
             remote_address=remote_address,
-            body=body,
+            body=kept,
             outcome=outcome,
         )
         if outcome is not WebhookOutcome.RECEIVED or request_id is None:

@@ -10,6 +10,7 @@ from penpay.application.payments.policy import (
     PAYMENT_UNRESOLVED_AFTER,
     QUERY_BACKOFF_SECONDS,
     SEND_BACKOFF_SECONDS,
+    TRIES_BEFORE_GIVING_UP,
     PaymentsPolicy,
     backoff,
 )
@@ -308,7 +309,8 @@ class RecordPaymentAnswerHandler:
     @staticmethod
     def _ask_again(request: MpesaRequest, transaction: Transaction, answer: PaymentAnswer, work: Work) -> None:
         now = work.now
-        if now - request.created_at >= PAYMENT_UNRESOLVED_AFTER:
+        asked = request.checkout_request_id is None or request.attempts >= TRIES_BEFORE_GIVING_UP
+        if asked and now - request.created_at >= PAYMENT_UNRESOLVED_AFTER:
             open_review(work, transaction, ReviewReason.PAYMENT_UNRESOLVED, booked_amount(request), code=answer.code)
             work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=None, code=answer.code))
             return

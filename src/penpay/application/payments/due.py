@@ -16,7 +16,8 @@ class DueWebhook:
 
     webhook_id: WebhookId
     request_id: MpesaRequestId
-    body: bytes
+    body: bytes | None
+    """None when it cannot be opened with the keys this process has."""
 
 
 class DuePayments(Protocol):

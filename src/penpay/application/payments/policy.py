@@ -22,6 +22,10 @@ TRANSFER_UNRESOLVED_AFTER: Final = timedelta(minutes=10)
 """A transfer not in the statement by then is for people to decide (deriv.md §3)."""
 TRANSFER_REFUSED_AFTER: Final = timedelta(hours=24)
 """A transfer that could not even be sent for this long is given up, and its money goes to review."""
+STATEMENT_UNREADABLE_AFTER: Final = timedelta(hours=24)
+"""A transfer that nobody could look for during this long is for people too; they are told that nobody has looked."""
+TRIES_BEFORE_GIVING_UP: Final = 5
+"""However long something has waited, as through a long standstill of ours: so often it is tried first."""
 WEBHOOK_RETRY_AFTER: Final = timedelta(seconds=30)
 
 

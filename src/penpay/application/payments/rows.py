@@ -54,7 +54,8 @@ class Webhook:
     subject_id: MpesaRequestId | None
     """The request named by a valid path token."""
     remote_address: str
-    body: bytes
+    body: bytes | None
+    """As it came; None where the row was read for its outcome alone."""
     body_hash: str
     outcome: WebhookOutcome
     due_at: datetime | None

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from penpay.application.payments.policy import (
     SEND_BACKOFF_SECONDS,
     STATEMENT_BACKOFF_SECONDS,
+    STATEMENT_UNREADABLE_AFTER,
     TRANSFER_REFUSED_AFTER,
     TRANSFER_UNRESOLVED_AFTER,
+    TRIES_BEFORE_GIVING_UP,
     backoff,
 )
 from penpay.application.payments.reviewing import open_review
@@ -99,7 +101,7 @@ class RecordTransferAnswerHandler:
         if answer.outcome is TransferOutcome.CONFIRMED:
             _confirm(work, transfer, transaction, answer.provider_id, happened_at=now)
         elif answer.outcome is TransferOutcome.FAILED or (
-            answer.outcome is TransferOutcome.NOT_SENT and now - transfer.created_at >= TRANSFER_REFUSED_AFTER
+            answer.outcome is TransferOutcome.NOT_SENT and _was_tried_long_enough(transfer, now)
         ):
             _refuse(work, transfer, transaction, answer.code)
         elif answer.outcome is TransferOutcome.NOT_SENT:
@@ -126,11 +128,15 @@ class RecordTransferSearchHandler:
         return await transfers_footprint({command.transfer_id for command in commands}, find)
 
     def handle(self, command: RecordTransferSearch, work: Work) -> None:
-        """Settle what was found; absence is no proof, so look again until it is for people. Raises LostLicence."""
+        """Settle what was found; absence is no proof, so look again until it is for people. Raises LostLicence.
+
+        A statement that could not be read shows nothing, not even absence.
+        """
         transfer, transaction = transfer_and_transaction(work, command.transfer_id)
         transfer.check_fence(command.fence)
+        rows = None if command.found is None else len(command.found)
         found = command.found or ()
-        work.audit(_ACTOR, "deriv_transfer.searched", "deriv_transfer", transfer.id, rows=len(found))
+        work.audit(_ACTOR, "deriv_transfer.searched", "deriv_transfer", transfer.id, rows=rows)
         exact = [row for row in found if row.amount == transfer.amount and row.login_id == transfer.deriv_login_id]
         if len(found) == 1 and exact:
             _confirm(
@@ -143,11 +149,18 @@ class RecordTransferSearchHandler:
             )
         elif found:
             _hand_over(work, transfer, transaction, ReviewReason.DERIV_DUPLICATE, rows=len(found))
-        elif work.now - (transfer.sent_at or transfer.created_at) >= TRANSFER_UNRESOLVED_AFTER:
-            _hand_over(work, transfer, transaction, ReviewReason.DERIV_UNRESOLVED, rows=0)
+        elif work.now - (transfer.sent_at or transfer.created_at) >= (
+            STATEMENT_UNREADABLE_AFTER if rows is None else TRANSFER_UNRESOLVED_AFTER
+        ):
+            _hand_over(work, transfer, transaction, ReviewReason.DERIV_UNRESOLVED, rows=rows)
         else:
             due_at = work.now + backoff(STATEMENT_BACKOFF_SECONDS, transfer.attempts, None)
             work.put(DERIV_TRANSFERS, transfer.id, transfer.moved(transfer.state, work.now, due_at=due_at))
+
+
+def _was_tried_long_enough(transfer: DerivTransfer, now: datetime) -> bool:
+    """Whether it is time to give up what never left; the time in which we stood still ourselves is not enough."""
+    return transfer.fence >= TRIES_BEFORE_GIVING_UP and now - transfer.created_at >= TRANSFER_REFUSED_AFTER
 
 
 def _confirm(
@@ -192,8 +205,11 @@ def _refuse(work: Work, transfer: DerivTransfer, transaction: Transaction, code:
 
 
 def _hand_over(
-    work: Work, transfer: DerivTransfer, transaction: Transaction, reason: ReviewReason, *, rows: int
+    work: Work, transfer: DerivTransfer, transaction: Transaction, reason: ReviewReason, *, rows: int | None
 ) -> None:
-    """People take over; the money stays in flight, where the books show it as in doubt."""
+    """People take over; the money stays in flight, where the books show it as in doubt.
+
+    `rows` is how many the statement showed, None where it could not be read.
+    """
     work.put(DERIV_TRANSFERS, transfer.id, transfer.moved(transfer.state, work.now, due_at=None))
     open_review(work, transaction, reason, transfer.amount, statement_rows=rows, reference=transfer.reference)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeVar
@@ -137,6 +136,7 @@ class Executor:
         self._in_flight_keys: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._busy: list[_Waiting] = []
+        self._busy_since_ms = 0
         self._log = logging.getLogger(__name__)
         self.counters = Counters()
 
@@ -194,12 +194,18 @@ class Executor:
         """Commands waiting or running."""
         return sum(len(queue) for queue in self._lanes.values()) + len(self._busy)
 
+    @property
+    def busy_ms(self) -> int:
+        """How long the batch at work has been under way; 0 when there is none."""
+        return self._clock.monotonic_ms() - self._busy_since_ms if self._busy else 0
+
     async def run(self) -> None:
         """Serve until cancelled. Then what never ran is told Overloaded, and what is in mid-commit CommitUnresolved."""
         try:
             while True:
                 await self._wake.wait()
                 self._busy = self._take()
+                self._busy_since_ms = self._clock.monotonic_ms()
                 if self._busy:
                     await self._run(self._busy)
                 else:
@@ -271,8 +277,10 @@ class Executor:
         """Ask until the database says whether the batch committed; nobody is answered before."""
         pause_ms = 50
         while True:
-            with suppress(Transient):
+            try:
                 return await self._database.abandon(batch_id, self._clock.now())
+            except Exception as silence:  # noqa: BLE001  (whatever it is, there is nothing to do but to ask again)
+                self._log.warning("the database does not say whether a batch was committed: %s", type(silence).__name__)
             await self._clock.sleep(pause_ms)
             pause_ms = min(pause_ms * 2, 5_000)
 

@@ -15,6 +15,7 @@ from penpay.application.shared.outbox import DueDelivery
 from penpay.application.shared.unit_of_work import StoredEvent
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId
+from penpay.infrastructure.security.field_cipher import UnopenableField
 from penpay.infrastructure.sql.engine import reading
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.tables import (
@@ -96,12 +97,19 @@ class SqlDue:
 
     async def due_webhooks(self, at: datetime, limit: int) -> Sequence[DueWebhook]:
         """Callbacks that were stored and not applied, longest due first."""
-        found = map(self._webhooks.webhook, await self._rows(_WEBHOOKS, at=at, limit=limit))
+        rows = await self._rows(_WEBHOOKS, at=at, limit=limit)
         return [
-            DueWebhook(webhook_id=webhook.id, request_id=webhook.subject_id, body=webhook.body)
-            for webhook in found
-            if webhook.subject_id is not None
+            DueWebhook(webhook_id=row.id, request_id=row.subject_id, body=self._body(row))
+            for row in rows
+            if row.subject_id is not None
         ]
+
+    def _body(self, row: Any) -> bytes | None:
+        """What one row holds must not keep the others from being applied."""
+        try:
+            return self._webhooks.body(row)
+        except UnopenableField:
+            return None
 
     async def _rows(self, statement: Select[Any], **values: Any) -> Sequence[Any]:
         async with self._engine.connect() as connection:

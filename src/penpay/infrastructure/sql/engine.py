@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -11,6 +12,7 @@ from asyncmy.errors import MySQLError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
@@ -22,13 +24,21 @@ _SQLITE_WAL_PAGES = 32_000
 """128 MB of log between two checkpoints: some five batches of a thousand commands."""
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
 """Serialization failure, deadlock, lock not available, cancelled, too many clients."""
-_SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_SQLITE_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+"""Locked by another; a disk without room, on which nothing was changed."""
 
 _INTEGRITY_CLASS = "23"
 _LOST = ("08", "57P")
 """Connection exceptions, and a server that is going down, has crashed or is coming up."""
 
-DRIVER_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, MySQLError, sqlite3.Error)
+DRIVER_ERRORS: Final = (
+    DBAPIError,
+    PoolExhausted,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    MySQLError,
+    sqlite3.Error,
+)
 """What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
 
 _READING = "penpay_reading"
@@ -101,10 +111,12 @@ def translated(error: Exception) -> Exception:
     if isinstance(raw, MySQLError):
         return _mysql_meaning(error, raw)
     sqlstate = str(getattr(raw, "sqlstate", None) or "")
+    if isinstance(error, PoolExhausted):
+        return Transient("every connection is in use")
     if isinstance(error, IntegrityError) or isinstance(raw, sqlite3.IntegrityError) or sqlstate[:2] == _INTEGRITY_CLASS:
         return ConstraintViolated(_constraint(raw))
-    busy = getattr(raw, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
-    if sqlstate in _TRANSIENT_SQLSTATES or busy or connection_lost(error):
+    passing = getattr(raw, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+    if sqlstate in _TRANSIENT_SQLSTATES or passing or connection_lost(error):
         return Transient(type(raw).__name__)
     return error
 
@@ -116,6 +128,17 @@ def _mysql_meaning(error: Exception, raw: MySQLError) -> Exception:
     if mysql.is_transient(found) or connection_lost(error):
         return Transient(f"{type(raw).__name__} {found}")
     return error
+
+
+@asynccontextmanager
+async def translating() -> AsyncIterator[None]:
+    """Turn what drivers raise inside the block into what the application knows; see `translated`."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise translated(error) from error
+    except OSError as error:
+        raise Transient("the database cannot be reached") from error
 
 
 def connection_lost(error: Exception) -> bool:

@@ -22,6 +22,7 @@ from penpay.domain.shared.money import Currency
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.engine import translating
 from penpay.infrastructure.sql.tables import api_keys, deriv_accounts, user_phone_verification, users
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
@@ -201,7 +202,7 @@ class SqlUsers:
                 users.c.status == UserStatus.ACTIVE.value,
             )
         )
-        async with self._engine.connect() as connection:
+        async with translating(), self._engine.connect() as connection:
             rows = await fetch(connection, statement)
         if not rows:
             raise Unauthorized

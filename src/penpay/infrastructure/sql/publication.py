@@ -6,8 +6,7 @@ holds the lease first, so that between the reading and its commit nobody else ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -28,7 +27,7 @@ from penpay.application.shared.unit_of_work import Transient
 from penpay.infrastructure.sql import leases
 from penpay.infrastructure.sql.bulk import BulkWriter
 from penpay.infrastructure.sql.due import stored_event
-from penpay.infrastructure.sql.engine import DRIVER_ERRORS, reading, translated
+from penpay.infrastructure.sql.engine import reading, translating
 from penpay.infrastructure.sql.pending import pending_batches
 from penpay.infrastructure.sql.tables import (
     audit_checkpoints,
@@ -62,13 +61,13 @@ class SqlPublication:
         self._seals = BulkWriter(audit_seals, engine.dialect, key=("position",))
 
     async def is_due(self, at: datetime) -> bool:
-        async with _translating(), self._read.connect() as connection:
+        async with translating(), self._read.connect() as connection:
             if (await connection.execute(_WAITING)).first() is not None:
                 return True
             return await _checkpoint_due(connection, at)
 
     async def claim(self, holder: UUID, at: datetime, until: datetime) -> Lease:
-        async with _translating():
+        async with translating():
             async with self._read.connect() as connection:  # first, so that whoever waits does not lock a thing
                 fence = await leases.seen(connection, LEASE, holder, at)
             lease = Lease(holder, (fence or 0) + 1, until)
@@ -77,7 +76,7 @@ class SqlPublication:
         return lease
 
     async def stamp(self, lease: Lease, at: datetime) -> int:
-        async with _translating():
+        async with translating():
             async with self._read.connect() as connection:
                 batches = in_causal_order(await pending_batches(connection))
                 last = await _last_position(connection)
@@ -106,7 +105,7 @@ class SqlPublication:
             await self._seals.insert(connection, seals)
 
     async def checkpoint(self, lease: Lease, at: datetime, signer: CheckpointSigner) -> bool:
-        async with _translating():
+        async with translating():
             async with self._read.connect() as connection:
                 if not await _checkpoint_due(connection, at):
                     return False
@@ -189,14 +188,3 @@ async def _rows_count(connection: AsyncConnection) -> int:
     since, before = (0, 0) if last is None else (last.position, last.rows_count)
     newer = select(func.coalesce(func.sum(_s.rows_count), literal(0))).where(_s.position > since)
     return before + int((await connection.execute(newer)).scalar_one())
-
-
-@asynccontextmanager
-async def _translating() -> AsyncIterator[None]:
-    """Turn what drivers raise into what a worker knows."""
-    try:
-        yield
-    except DRIVER_ERRORS as error:
-        raise translated(error) from error
-    except OSError as error:
-        raise Transient("the database cannot be reached") from error

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, literal, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.queries import TimelineEntry, TransactionPage
 from penpay.application.payments.rows import Review
@@ -17,8 +17,10 @@ from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerSide
+from penpay.infrastructure.sql.engine import translating
 from penpay.infrastructure.sql.ledger_checks import CHECKS
 from penpay.infrastructure.sql.payments import review, transaction
+from penpay.infrastructure.sql.snapshot import snapshot
 from penpay.infrastructure.sql.tables import (
     domain_events,
     ledger_accounts,
@@ -97,8 +99,7 @@ class SqlLedgerBooks:
 
     async def verify(self) -> Sequence[Finding]:
         findings: list[Finding] = []
-        async with self._engine.connect() as connection:
-            await _hold_still(connection)
+        async with translating(), snapshot(self._engine) as connection:
             for check in CHECKS:
                 rows = await fetch(connection, check.statement)
                 findings.extend(check.finding(row) for row in rows)
@@ -106,14 +107,8 @@ class SqlLedgerBooks:
 
 
 async def _rows(engine: AsyncEngine, statement: Select[Any]) -> Sequence[Any]:
-    async with engine.connect() as connection:
+    async with translating(), engine.connect() as connection:
         return await fetch(connection, statement)
-
-
-async def _hold_still(connection: AsyncConnection) -> None:
-    """Read everything as of one moment; SQLite's transactions do so by themselves."""
-    if connection.dialect.name != "sqlite":
-        await connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _balances(as_of: datetime | None) -> Select[Any]:

@@ -117,7 +117,7 @@ class SqlDatabase:
         try:
             async with self.engine.begin() as connection:
                 await connection.execute(insert(command_batches), row)
-        except DBAPIError as error:
+        except DRIVER_ERRORS as error:
             if isinstance(translated(error), ConstraintViolated):
                 return await self._was_abandoned(batch_id)
             raise Transient("the database does not say what became of the batch") from error
@@ -131,7 +131,7 @@ class SqlDatabase:
         try:
             async with self.engine.connect() as connection:
                 found: str = (await connection.execute(state)).scalar_one()
-        except (DBAPIError, OSError) as error:
+        except (*DRIVER_ERRORS, OSError) as error:
             raise Transient("the database does not say what became of the batch") from error
         return found == "ABANDONED"
 
@@ -151,7 +151,7 @@ class SqlUnitOfWork:
             except BaseException:
                 await self._connection.close()  # nobody else will: the block is never entered
                 raise
-        except DBAPIError as error:
+        except DRIVER_ERRORS as error:
             raise translated(error) from error
         except OSError as error:
             raise Transient("the database cannot be reached") from error

@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penpay.domain.shared.errors import DomainError, InvalidRequest, NotFound
+from penpay.application.shared.unit_of_work import Transient
+from penpay.domain.shared.errors import DomainError, InvalidRequest, NotFound, Overloaded
 
 STATUS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -184,20 +185,27 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, _: Exception) -> Response:
-    """A fault of ours. The server logs it; the caller learns nothing of it."""
+    """A fault of ours. The server logs it and ends the connection; the caller learns nothing of it."""
     return problem(
         request,
         status=500,
         code=INTERNAL_ERROR,
         title="Something failed on our side.",
         detail="The request was not completed. It may be sent again with the same idempotency key.",
+        headers={"Connection": "close"},
     )
+
+
+async def _unavailable(request: Request, _: Exception) -> Response:
+    """The database did not answer to a reading."""
+    return refusal(request, Overloaded("The database is not available now; nothing was done."))
 
 
 HANDLERS: Final[Mapping[int | type[Exception], Any]] = MappingProxyType(
     {
         DomainError: _refused,
         RequestValidationError: _invalid,
+        Transient: _unavailable,
         HTTPException: _no_route,
         Exception: _failed,
     }

@@ -37,6 +37,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
         access_log=False,
         log_config=None,  # whoever runs the program decides what logs look like
         server_header=False,
+        proxy_headers=False,  # whose word about a caller's address is taken is a setting of ours
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     config.load()

@@ -17,11 +17,13 @@ from penpay.presentation.http.system import system_of
 router = APIRouter(tags=["health"])
 
 PATIENCE_SECONDS: Final = 3
+STUCK_AFTER_MS: Final = 10_000
+"""A batch takes milliseconds; one that takes so long waits for a database that does not commit."""
 
 
 @router.get("/healthz", responses={200: {"model": HealthBody}, 503: {"model": HealthBody}})
 async def health(request: Request) -> Response:
-    """200 when the database answers with the schema this code was written for, 503 otherwise."""
+    """200 when the database answers with the schema this code was written for, and commits; 503 otherwise."""
     system = system_of(request)
     database, current = "ok", False
     try:
@@ -30,10 +32,13 @@ async def health(request: Request) -> Response:
     except Exception as fault:  # noqa: BLE001  (whatever keeps the database from answering is the finding)
         logging.getLogger(__name__).warning("the database does not answer: %s", type(fault).__name__)
         database = "unreachable"
+    if system.executor.busy_ms > STUCK_AFTER_MS:
+        database = "not committing"
+    healthy = current and database == "ok"
     view = {
-        "status": "ok" if current else "degraded",
+        "status": "ok" if healthy else "degraded",
         "database": database,
         "schema_current": current,
         "queued": system.executor.queued,
     }
-    return Response(orjson.dumps(view), status_code=200 if current else 503, media_type="application/json")
+    return Response(orjson.dumps(view), status_code=200 if healthy else 503, media_type="application/json")

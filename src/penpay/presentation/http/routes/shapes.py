@@ -69,7 +69,7 @@ class HealthBody(BaseModel):
     """Whether this process can do its work."""
 
     status: Literal["ok", "degraded"]
-    database: Literal["ok", "unreachable"]
+    database: Literal["ok", "unreachable", "not committing"]
     schema_current: bool
     queued: int = Field(description="Commands waiting for their commit.")
 
