@@ -13,7 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from penpay.cli import build_app
 from tests.end_to_end.kill.program import Program
 from tests.servers.process import free_port
 
@@ -92,6 +94,40 @@ def test_it_keeps_serving_until_it_is_interrupted(tmp_path: Path) -> None:
         program.send(signal.SIGINT)
         assert 0 == program.exit_status(5)
         assert "" == program.complaints
+
+
+def test_a_second_demo_leaves_the_first_ones_databases_alone(tmp_path: Path) -> None:
+    """While a demo runs, another in the same folder is refused in one line, whatever ports it would take."""
+    with demo(tmp_path) as (first, _):
+        _wait_for(first, "POST /api/v1/deposits")
+        before = {path.name: path.stat().st_ino for path in (tmp_path / "demo").glob("*.db")}
+        with demo(tmp_path, "--once") as (second, _):
+            assert 1 == second.exit_status(30)
+            expected = (
+                "error: folder_in_use: A demo runs in demo; stop it, or choose another --folder and other ports.\n"
+            )
+            assert expected == second.complaints
+        assert {"penpay.db", "operator.db", "deriv.db"} == set(before)
+        assert before == {path.name: path.stat().st_ino for path in (tmp_path / "demo").glob("*.db")}
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "told"),
+    [
+        (("--api-port", "99999"), 2, "Invalid value"),
+        (
+            ("--folder", "/proc/nope"),
+            1,
+            "error: folder_unusable: /proc/nope cannot be used: ",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_is_told(options: tuple[str, ...], status: int, told: str) -> None:
+    """A port above 65,535 is bad usage; a folder nobody can make is one line."""
+    refused = CliRunner().invoke(build_app(), ["demo", "--once", *options])
+
+    assert status == refused.exit_code
+    assert told in refused.stderr
 
 
 def test_an_interrupted_telling_is_no_success(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -125,13 +127,30 @@ async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_por
         )
 
 
-def fresh_folder(folder: Path) -> Path:
-    """The folder without the databases of an earlier demo; nothing else in it is touched."""
+class FolderInUse(Exception):
+    """Another demo keeps its databases there."""
+
+
+@contextmanager
+def fresh_folder(folder: Path) -> Iterator[Path]:
+    """The folder, ours while the block runs, without the databases of an earlier demo; nothing else in it is touched.
+
+    Raises FolderInUse, and OSError for what cannot be made or written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in DATABASES:
-        for suffix in ("", "-wal", "-shm"):
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    return folder
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Ports do not tell: the demo that runs here may listen on others. The kernel lets go when the process dies.
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUse from None
+        for name in DATABASES:
+            for suffix in ("", "-wal", "-shm"):
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
+        yield folder
+    finally:
+        os.close(held)
 
 
 async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
