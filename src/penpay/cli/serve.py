@@ -16,8 +16,7 @@ import uvloop
 from penpay.bootstrap import Sandbox, build, make_folder, real_ports
 from penpay.cli.session import fail, run
 from penpay.config import load_settings
-from penpay.demo.world import LOGIN_ID, PHONE, PIN, seed_sandbox
-from penpay.domain.mobile_money.errors import SubscriberExists
+from penpay.demo.world import LOGIN_ID, PHONE, PIN, hand_over_token, seed_sandbox
 from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.app import bind, create_app
@@ -71,8 +70,8 @@ async def _sandbox() -> None:
         )
         stack.push_async_callback(world.stop)
         await world.start()
-        with suppress(SubscriberExists):  # as after a restart
-            await seed_sandbox(world, settings)
+        await seed_sandbox(world, settings)
+        await hand_over_token(settings)
         await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
         await _listen(stack, world, deriv.port or 80)
         typer.echo(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
+import sqlalchemy as sa
 
 from penpay.application.identity.users import CreateUser
 from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
@@ -22,8 +24,10 @@ from penpay.config import Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
 from penpay.domain.identity.user import Email
+from penpay.domain.mobile_money.errors import SubscriberExists
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
+from penpay.infrastructure.sql.engine import open_engine
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.serving import serving
 from penpay.sandbox.daraja.switches import DarajaSwitches
@@ -39,6 +43,7 @@ WALLET: Final = Money(5_000_000, Currency.KES)
 """What the subscriber has at the start."""
 AGENT_FUNDS: Final = Money(1_000_000, Currency.USD)
 RATE: Final = "129.5"
+AGENT_SCOPES: Final = "read payments"
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
 
 
@@ -154,9 +159,14 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
-    """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there."""
-    await sandbox.operator.register_subscriber(PHONE, PIN)
+    """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there.
+
+    Each part is made where it is missing, so a repeat finishes what an interrupted one has begun.
+    """
+    with suppress(SubscriberExists):
+        await sandbox.operator.register_subscriber(PHONE, PIN)
     await sandbox.operator.issue_float(PHONE, WALLET, "demo-opening")
+    token = settings.deriv_token.get_secret_value()
     await sandbox.deriv_book.open_account(
         Account(
             login_id=settings.deriv_login_id,
@@ -166,12 +176,32 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
             agent=AgentTerms(name="PenPay", min_cents=200),
         ),
         balance_cents=AGENT_FUNDS.cents,
-        token=settings.deriv_token.get_secret_value(),
-        scopes="read payments",
+        # A token opens one account; `hand_over_token` moves it.
+        token="" if await sandbox.deriv_book.holder_of(token) else token,
+        scopes=AGENT_SCOPES,
     )
     await sandbox.deriv_book.open_account(
         Account(login_id=LOGIN_ID, first_name="Wanjiku", last_name="Client", email="wanjiku@penpay.example")
     )
+
+
+async def hand_over_token(settings: Settings) -> None:
+    """Make DERIV_TOKEN the one token of the agent account in the simulator's book, whatever was set before.
+
+    Call it after `seed_sandbox` and before the simulator serves.
+    """
+    tokens = sa.table("deriv_sim_tokens", sa.column("digest"), sa.column("login_id"), sa.column("scopes"))
+    digest = hashlib.sha256(settings.deriv_token.get_secret_value().encode()).hexdigest()
+    agent = settings.deriv_login_id
+    engine = open_engine(settings.deriv_sandbox_database_url)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(
+                sa.delete(tokens).where(sa.or_(tokens.c.digest == digest, tokens.c.login_id == agent))
+            )
+            await connection.execute(sa.insert(tokens).values(digest=digest, login_id=agent, scopes=AGENT_SCOPES))
+    finally:
+        await engine.dispose()
 
 
 async def seed_system(system: System) -> str:
