@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from penpay.domain.deriv.login_id import DerivLoginId
@@ -32,6 +32,8 @@ SAFARICOM: Final = (
     "196.201.212.127,196.201.212.138,196.201.212.129,196.201.212.136,196.201.212.74,196.201.212.69"
 )
 """The addresses Safaricom has published for callbacks (daraja.md §6.1)."""
+_CALLBACK_PATH: Final = "/api/v1/callbacks/stk"
+"""Where our API takes STK callbacks."""
 _LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DRIVERS: Final[Mapping[str, str]] = {
     "mariadb": "mysql+asyncmy",
@@ -65,15 +67,24 @@ class InvalidSettings(Exception):
 def _database_url(text: str) -> str:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # Without the cause: it quotes the address, which may hold a password.
         raise ValueError("is not the address of a database") from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise ValueError("must begin with sqlite://, postgresql://, mysql:// or mariadb://")
+    if driver.startswith("sqlite") and not _sqlite_file(url):
+        raise ValueError("must name a file, such as sqlite:///var/penpay.db")
     if driver.startswith("postgresql") and "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
     return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _sqlite_file(url: URL) -> str:
+    """The file of an SQLite address, in the one spelling that opens no other file; empty for one in memory."""
+    name = (url.database or "").removeprefix("file:").partition("?")[0]
+    in_memory = name in {"", ":memory:"} or url.query.get("mode") == "memory"
+    return "" if in_memory else os.path.realpath(name)
 
 
 def _networks(text: str) -> str:
@@ -160,9 +171,18 @@ class Settings(DatabaseSettings):
     def _address(cls, value: str, info: ValidationInfo) -> str:
         """An absolute address, encrypted in production: what it carries decides about money."""
         plain, secure = ("ws", "wss") if info.field_name == "deriv_endpoint" else ("http", "https")
-        parts = urlsplit(value)
+        told = f"must be an address beginning with {plain}:// or {secure}://"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise ValueError(f"{told}, with a port of 1 to 65535 if any") from None
         if not parts.hostname or parts.scheme not in {plain, secure} or parts.query or parts.fragment:
-            raise ValueError(f"must be an address beginning with {plain}:// or {secure}://")
+            raise ValueError(told)
+        if port == 0:
+            raise ValueError(f"{told}, with a port of 1 to 65535 if any")
+        if info.field_name == "mpesa_callback_url" and not parts.path.rstrip("/").endswith(_CALLBACK_PATH):
+            raise ValueError(f"must end in {_CALLBACK_PATH}")
         if info.data.get("app_env") is AppEnv.PRODUCTION and parts.scheme != secure:
             raise ValueError(f"must begin with {secure}:// in production")
         return value.rstrip("/")
@@ -196,7 +216,9 @@ class Settings(DatabaseSettings):
 
     @model_validator(mode="after")
     def _two_databases(self) -> Self:
-        if self.operator_database_url == self.database_url:
+        ours, theirs = make_url(self.database_url), make_url(self.operator_database_url)
+        files = {_sqlite_file(url) for url in (ours, theirs) if url.get_backend_name() == "sqlite"}
+        if ours == theirs or (ours.get_backend_name() == theirs.get_backend_name() and len(files) == 1):
             raise ValueError("OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books")
         return self
 

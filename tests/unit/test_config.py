@@ -29,6 +29,7 @@ GIVEN: Mapping[str, str] = {
     "PENPAY_MASTER_KEY": KEY,
 }
 """What has no default."""
+WS = "must be an address beginning with ws:// or wss://"
 SECRETS = ("consumer-key-value", "consumer-secret-value", "passkey-value", "deriv-token-value", KEY)
 
 
@@ -76,9 +77,16 @@ def test_an_empty_value_is_not_given() -> None:
         ("APP_ENV", "staging", "Input should be 'development', 'testing', 'demo' or 'production'"),
         ("DATABASE_URL", "oracle://u:hunter2@h/d", "must begin with sqlite://, postgresql://, mysql:// or mariadb://"),
         ("DATABASE_URL", "hunter2", "is not the address of a database"),
+        ("DATABASE_URL", "postgresql://penpay:pa@ss:hunter2@db/penpay", "is not the address of a database"),
+        ("DATABASE_URL", "sqlite://", "must name a file, such as sqlite:///var/penpay.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file, such as sqlite:///var/penpay.db"),
         ("MPESA_SHORT_CODE", "0hunter2", "String should match pattern '^[1-9][0-9]{4,6}$'"),
         ("MPESA_CALLBACK_URL", "hunter2", "must be an address beginning with http:// or https://"),
+        ("MPESA_CALLBACK_URL", "https://hunter2/stk", "must end in /api/v1/callbacks/stk"),
         ("DERIV_ENDPOINT", "https://hunter2", "must be an address beginning with ws:// or wss://"),
+        ("DERIV_ENDPOINT", "ws://hunter2:99999", f"{WS}, with a port of 1 to 65535 if any"),
+        ("DERIV_ENDPOINT", "ws://hunter2:0", f"{WS}, with a port of 1 to 65535 if any"),
+        ("DERIV_ENDPOINT", "ws://[hunter2", f"{WS}, with a port of 1 to 65535 if any"),
         ("DERIV_LOGIN_ID", "hunter2!", "is not a Deriv login id such as CR123456"),
         ("PENPAY_FIELD_KEYS", "hunter2", "Entry 1 of the key ring is not of the form id:base64."),
         ("PENPAY_MASTER_KEY", "aHVudGVyMg==", "The key of the setting has 7 bytes instead of 32."),
@@ -113,6 +121,18 @@ def test_nothing_shows_a_secret() -> None:
     assert refused.value.__context__ is None
 
 
+@pytest.mark.parametrize("spelling", ["sqlite:///books.db", "sqlite:///./books.db", "sqlite:///link.db", "absolute"])
+def test_two_books_are_two_files(spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's database is not ours, however its address is spelt."""
+    monkeypatch.chdir(tmp_path)
+    Path("link.db").symlink_to("books.db")
+    theirs = spelling if spelling != "absolute" else f"sqlite:///{tmp_path}/books.db"
+
+    (fault,) = faults({**GIVEN, "DATABASE_URL": "sqlite:///books.db", "OPERATOR_DATABASE_URL": theirs})
+
+    assert "SETTINGS: OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books" == fault
+
+
 def test_settings_do_not_change() -> None:
     """A running process keeps the settings it was started with."""
     settings = load_settings(GIVEN)
@@ -137,7 +157,7 @@ def test_looking_after_the_database_needs_no_provider_secret() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("MPESA_CALLBACK_URL", "http://pay.example.com/stk"),
+        ("MPESA_CALLBACK_URL", "http://pay.example.com/api/v1/callbacks/stk"),
         ("MPESA_BASE_URL", "http://127.0.0.1:6700"),
         ("DERIV_ENDPOINT", "ws://127.0.0.1:6800"),
     ],
