@@ -91,7 +91,9 @@ def fund(
     *,
     amount: Annotated[str, typer.Option(help="What was paid in, such as 10000.00.")],
     currency: Annotated[str, typer.Option(help="USD or KES.")],
-    reference: Annotated[str, typer.Option(help="What identifies the payment; it is booked once.")],
+    reference: Annotated[
+        str, typer.Option(help="What identifies the payment, at most 64 letters, digits and signs; it is booked once.")
+    ],
     by: Annotated[str, typer.Option(help="Who enters it.")],
 ) -> None:
     """Book money the owner has paid into one of our provider accounts; a repeat changes nothing."""

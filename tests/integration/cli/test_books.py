@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -68,6 +69,16 @@ def test_the_books_are_read_as_of_a_moment_between_two_postings(terminal: Termin
     assert ["deriv:agent", "equity:owner:USD"] == [account["code"] for account in then["accounts"]]
     assert ([shillings, dollars], True) == (now["totals"], now["balanced"])
     assert "KES" not in terminal.run("ledger", "trial-balance", "--as-of", between).stdout
+
+
+@pytest.mark.parametrize("reference", ["", "two words", "x" * 65, "überweisung", "0712345678", "+254712345678"])
+def test_a_reference_that_cannot_be_booked_is_refused(terminal: Terminal, reference: str) -> None:
+    """Not in visible ASCII, too long, or a phone number, which the books could never forget: nothing is booked."""
+    order = ("ledger", "fund", "deriv:agent", "--amount", "10.00", "--currency", "USD", "--by", "wanjiku")
+
+    assert "invalid_request" == terminal.refused(*order, "--reference", reference)
+    assert [] == terminal.json("ledger", "trial-balance")["accounts"]
+    terminal.run(*order, "--reference", "x" * 64)
 
 
 def fund(terminal: Terminal, account: str, amount: str, currency: str) -> None:

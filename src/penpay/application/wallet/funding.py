@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
 from penpay.domain.deriv.gateway import IncomingCredit
-from penpay.domain.shared.errors import AccountNotFound
+from penpay.domain.shared.errors import AccountNotFound, InvalidPhoneNumber, InvalidRequest
 from penpay.domain.shared.money import Money
+from penpay.domain.shared.phone import PhoneNumber
 
 FUNDABLE: Final = frozenset({postings.COLLECTION, postings.DERIV_AGENT})
 """Our accounts at providers."""
+_REFERENCE: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +27,16 @@ class FundAccount:
     account: str
     amount: Money
     reference: str
-    """What identifies the payment; once each."""
+    """What identifies the payment, 1 to 64 visible ASCII characters; once each."""
     entered_by: str
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest for another reference, and for a phone number: what is booked is never erased."""
+        if not _REFERENCE.fullmatch(self.reference):
+            raise InvalidRequest("A reference has 1 to 64 visible ASCII characters and no blank.")
+        with suppress(InvalidPhoneNumber):
+            PhoneNumber.parse(self.reference)
+            raise InvalidRequest("A reference must not be a phone number: what is booked can never be erased.")
 
 
 class FundAccountHandler:
