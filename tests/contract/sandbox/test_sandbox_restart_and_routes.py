@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +46,23 @@ async def test_what_ran_out_while_the_sandbox_was_down_ends_after_it_is_back(mak
         assert [] == world.receiver.requests
     async with make_world(switches, keep=True) as world:
         assert 1037 == (await world.callback())["ResultCode"]
+
+
+async def test_sweeps_go_on_after_the_database_was_out_of_reach(make_world: WorldMaker, tmp_path: Path) -> None:
+    """While its table is away every sweep fails; when it is back, the silent prompt is ended all the same."""
+    async with make_world(DarajaSwitches(prompt_timeout_ms=100, sweep_every_ms=20)) as world:
+        await world.subscriber(WANJIKU, shillings=2_000)
+        await asyncio.to_thread(_rename, tmp_path, "stk_pushes", "away")
+        await world.clock.sleep(200)
+        await asyncio.to_thread(_rename, tmp_path, "away", "stk_pushes")
+        await world.push(WANJIKU, 500)
+        assert 1037 == (await world.callback())["ResultCode"]
+
+
+def _rename(folder: Path, old: str, new: str) -> None:
+    (database,) = folder.glob("operator-*.sqlite3")
+    with closing(sqlite3.connect(database, timeout=5)) as connection:
+        connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 async def test_float_is_issued_once_per_reference(world: World) -> None:

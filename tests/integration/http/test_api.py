@@ -14,9 +14,9 @@ from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.account import wallet_code
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
-from penpay.presentation.http.app import create_app
+from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.routes.shapes import TransactionPageBody, TransactionWithTimelineBody
-from tests.integration.http.stage import DEPOSIT, OTIENO_KEY, PROXY, SAFARICOM, Stage, read
+from tests.integration.http.stage import DEPOSIT, OTIENO_KEY, PROXY, SAFARICOM, WANJIKU_KEY, Stage, read
 
 URL = "/api/v1/deposits"
 CALLBACK = (
@@ -297,6 +297,40 @@ async def test_health_tells_whether_the_process_can_work(
         answer = await client.get("/healthz")
 
     assert (status, body) == (answer.status_code, read(answer))
+
+
+async def test_a_load_balancer_may_ask_with_head(stage: Stage) -> None:
+    """HEAD /healthz has the status of GET."""
+    async with stage.client(None) as client:
+        assert 200 == (await client.head("/healthz")).status_code
+    async with stage.client(None, schema_current=False) as client:
+        assert 503 == (await client.head("/healthz")).status_code
+
+
+async def test_a_trailing_slash_leads_nowhere(stage: Stage) -> None:
+    """A path with a slash too many is not found; no redirect to a host of the caller's choice is made of it."""
+    async with stage.client() as client:
+        answer = await client.get("/healthz/", headers={"Host": "elsewhere.example"})
+
+    assert (404, None) == (answer.status_code, answer.headers.get("location"))
+
+
+async def test_a_client_that_hangs_up_in_its_body_is_no_error(stage: Stage) -> None:
+    """Half a deposit and then silence: the application ends the request without an exception the server would log."""
+    messages = iter([{"type": "http.request", "body": b'{"amo', "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    headers = [(b"authorization", f"Bearer {WANJIKU_KEY}".encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": URL, "query_string": b"", "headers": headers}
+    await bind(create_app(), stage.system)(scope, receive, send)
+
+    assert "http.response.start" in sent
 
 
 async def test_answers_are_not_kept_or_guessed_at(stage: Stage) -> None:

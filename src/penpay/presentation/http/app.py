@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penpay.presentation.http.body import BodyLimit
@@ -36,6 +38,11 @@ class _Guarded:
         await self._app(scope, receive, with_headers)
 
 
+async def _hung_up(_: Request, __: Exception) -> Response:
+    """The client left in the middle of its body: no fault of ours, and nobody reads the answer."""
+    return Response(status_code=400)
+
+
 def create_app() -> FastAPI:
     """The application without a System; `bind` gives it one."""
     app = FastAPI(
@@ -44,7 +51,8 @@ def create_app() -> FastAPI:
         version="1",
         docs_url="/docs",
         redoc_url=None,
-        exception_handlers=dict(HANDLERS),
+        exception_handlers={**HANDLERS, ClientDisconnect: _hung_up},
+        redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
     for module in (deposits, transactions, wallet, callbacks, health):
         app.include_router(module.router)

@@ -7,12 +7,16 @@ open when the sandbox stopped is shown again when it starts. A callback that was
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from penpay.application.mobile_money.operator import Operator
 from penpay.application.mobile_money.stk_payments import AcceptPush, Settled
 from penpay.application.shared.ports import Clock, Random
+from penpay.application.shared.unit_of_work import Transient
 from penpay.domain.mobile_money.errors import CheckoutIdTaken, PushEnded, SubscriberBusy
 from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.stk_push import (
@@ -64,6 +68,7 @@ class StkDesk:
         self._clock = clock
         self._random = random
         self._spawn = spawn
+        self._log = logging.getLogger(__name__)
         self._phones: dict[PhoneNumber, SimulatedPhone] = {}
         self._callback_sent: dict[StkPushId, asyncio.Event] = {}
 
@@ -133,8 +138,8 @@ class StkDesk:
             await self._clock.sleep(self._switches.sweep_every_ms)
             try:
                 await self.sweep()
-            except DomainError:
-                continue
+            except (DomainError, Transient, SQLAlchemyError, OSError) as fault:
+                self._log.warning("a sweep must wait for the next: %s", type(fault).__name__)
 
     async def sweep(self) -> None:
         """End every push whose time is over."""

@@ -21,6 +21,7 @@ STUCK_AFTER_MS: Final = 10_000
 """A batch takes milliseconds; one that takes so long waits for a database that does not commit."""
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", responses={200: {"model": HealthBody}, 503: {"model": HealthBody}})
 async def health(request: Request) -> Response:
     """200 when the database answers with the schema this code was written for, and commits; 503 otherwise."""
