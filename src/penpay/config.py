@@ -275,7 +275,11 @@ def _loaded(kind: type[S], env: Mapping[str, str] | None) -> S:
 
 
 def _environment() -> Mapping[str, str]:
-    file = DotEnvSettingsSource(Settings, env_file=Path(".env"), case_sensitive=True).env_vars
+    try:
+        file = DotEnvSettingsSource(Settings, env_file=Path(".env"), case_sensitive=True).env_vars
+    except UnicodeDecodeError:
+        # Without the cause: it holds the file.
+        raise InvalidSettings((".env: is not UTF-8",)) from None
     return {**{name: value for name, value in file.items() if value is not None}, **os.environ}
 
 

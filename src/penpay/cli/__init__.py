@@ -6,9 +6,10 @@ Exit status: 0 done; 1 refused, failed, or something was found wrong, with `erro
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from penpay.cli.lazy import add_lazily
 
@@ -40,10 +41,20 @@ COMMANDS: Final = (
 )
 
 
+class _Readable(TyperGroup):
+    """Refuses what is no text before any command sees it: neither a database nor a terminal could take it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any("\ud800" <= letter <= "\udfff" for argument in args for letter in argument):
+            raise typer.BadParameter("An argument is not UTF-8.", ctx=ctx)
+        return super().parse_args(ctx, args)
+
+
 def build_app() -> typer.Typer:
     """The whole command line; each command is imported when it is run."""
     app = typer.Typer(
         name="penpay",
+        cls=_Readable,
         help="M-Pesa payments on one immutable double-entry ledger.",
         no_args_is_help=True,
         add_completion=False,

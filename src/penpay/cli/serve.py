@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +39,10 @@ async def _serve() -> None:
     system = build(settings)
     try:
         await system.start()
-        async with serving(bind(create_app(), system), settings.http_host, settings.http_port) as port:
+        async with AsyncExitStack() as stack:
+            app = bind(create_app(), system)
+            with _address_told("PENPAY_HTTP_HOST and PENPAY_HTTP_PORT"):
+                port = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
             typer.echo(f"PenPay serves http://{settings.http_host}:{port} (documentation at /docs).")
             await asyncio.Event().wait()
     finally:
@@ -72,14 +75,26 @@ async def _sandbox() -> None:
         await world.start()
         await seed_sandbox(world, settings)
         await hand_over_token(settings)
-        await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
-        await _listen(stack, world, deriv.port or 80)
+        with _address_told("MPESA_BASE_URL"):
+            await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
+        with _address_told("DERIV_ENDPOINT"):
+            await _listen(stack, world, deriv.port or 80)
         typer.echo(
             f"M-Pesa sandbox on {settings.mpesa_base_url}, Deriv simulator on {settings.deriv_endpoint}.\n"
             f"Subscriber {PHONE.msisdn} has PIN {PIN}; Deriv client {LOGIN_ID}. "
             f"Her handset: GET {settings.mpesa_base_url}/sandbox/phones/{PHONE.msisdn}"
         )
         await asyncio.Event().wait()
+
+
+@contextmanager
+def _address_told(setting: str) -> Iterator[None]:
+    """An address that this machine does not have, does not know or may not use becomes one line."""
+    try:
+        yield
+    except (OSError, UnicodeError) as refused:
+        why = refused.strerror if isinstance(refused, OSError) else "it is no name of a machine"
+        fail("address_unusable", f"{setting} cannot be listened at: {why}.")
 
 
 async def _listen(stack: AsyncExitStack, world: Sandbox, port: int) -> None:

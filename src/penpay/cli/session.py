@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -106,11 +106,14 @@ def _is_missing(url: str) -> bool:
 
 
 def moment_given(text: str) -> datetime:
-    """Read an option such as 2026-11-20T09:00:00Z; a moment without its zone is bad usage."""
+    """Read an option such as 2026-11-20T09:00:00Z, in UTC; a moment without its zone or too far away is bad usage."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter("A moment is written as 2026-11-20T09:00:00Z or with +03:00.") from None
     if moment.tzinfo is None:
         raise typer.BadParameter("A moment needs its zone, such as Z or +03:00.")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise typer.BadParameter("In UTC this moment is outside the years 1 to 9999.") from None

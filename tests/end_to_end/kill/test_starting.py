@@ -41,6 +41,17 @@ def test_a_taken_port_is_told_in_one_line(stage: Stage, command: str, setting: s
     assert "Traceback" not in ended.complaints
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "x" * 70])
+def test_an_address_of_another_machine_is_told_in_one_line(stage: Stage, host: str) -> None:
+    """PENPAY_HTTP_HOST that is not this machine, unknown, or no name at all is named as what is wrong."""
+    environment = {**stage.environment, "PENPAY_HTTP_HOST": host}
+    ended = run_to_end("serve", environment=environment, folder=stage.folder, name="serve")
+    assert 1 == ended.exit_status(0)
+    told = "error: address_unusable: PENPAY_HTTP_HOST and PENPAY_HTTP_PORT cannot be listened at: "
+    assert ended.complaints.splitlines()[-1].startswith(told)
+    assert "Traceback" not in ended.complaints
+
+
 def test_port_zero_takes_a_free_one_and_tells_which(stage: Stage) -> None:
     """With PENPAY_HTTP_PORT=0 the line on standard output names the port that was taken."""
     serve = stage.serve = Program(

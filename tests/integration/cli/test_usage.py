@@ -26,6 +26,9 @@ from tests.integration.cli.looking import WANJIKU
         ("ledger", "balance", "equity:owner", "--as-of", "yesterday"),
         ("ledger", "balance", "equity:owner", "--as-of", "2026-11-20T09:00:00"),
         ("ledger", "trial-balance", "--as-of", "yesterday"),
+        ("ledger", "trial-balance", "--as-of", "0001-01-01T00:00:00+14:00"),
+        ("fx", "set", "129.5", "--by", "otieno", "--source", "x", "--valid-from", "9999-12-31T23:59:59-10:00"),
+        ("ledger", "balance", "equity\udcff"),
         ("ledgr",),
         ("ledger", "nonsense"),
         ("fx", "show", "--limit", "0"),
@@ -45,6 +48,14 @@ def test_missing_settings_are_one_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert "invalid_settings" == bare.refused("users", "create", *WANJIKU)
     bare.run("db", "migrate")
     bare.run("ledger", "verify")
+
+
+def test_a_file_of_settings_that_is_no_text_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .env in another encoding is told in one line."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"MPESA_PASSKEY=caf\xe9\n")
+
+    assert "invalid_settings" == Terminal({}).refused("ledger", "verify")
 
 
 def test_reading_makes_no_database(tmp_path: Path) -> None:
