@@ -132,7 +132,7 @@ def test_queries_run() -> None:
     with engine.connect() as connection:
         stk_pushes.metadata.create_all(connection)
         for query in queries:
-            connection.execute(text(f"EXPLAIN {query}"))
+            connection.execute(text(f"EXPLAIN {query.replace('TRANSACTION_ID', '00' * 16)}"))
     engine.dispose()
 
     assert queries

@@ -38,7 +38,7 @@ class WebhookOutcome(StrEnum):
     REPEATED = "REPEATED"
     """It told nothing new."""
     CONTRADICTS = "CONTRADICTS"
-    """It contradicts what is final; a review is open."""
+    """It contradicts what is final, and a review is open; or it names another push, and nothing follows."""
     UNREADABLE = "UNREADABLE"
     REFUSED_TOKEN = "REFUSED_TOKEN"  # noqa: S105  (an outcome, not a secret)
     REFUSED_SOURCE = "REFUSED_SOURCE"
