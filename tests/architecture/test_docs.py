@@ -235,13 +235,15 @@ def test_the_sagas_tell_the_codes_states_and_times() -> None:
     """Every state, reason and span of time the code knows is in the document."""
     sagas = (ROOT / "docs" / "sagas.md").read_text(encoding="utf-8")
     words = [*TransactionStatus, *EvidenceState, *ReviewReason]
+    tries = policy.TRIES_BEFORE_GIVING_UP
     figures = {
         "questions about a prompt": f"{_listed(policy.QUERY_BACKOFF_SECONDS)} s",
         "what never left": f"{_listed(policy.SEND_BACKOFF_SECONDS)} s",
         "Deriv's statement": f"{_listed(policy.STATEMENT_BACKOFF_SECONDS)} s",
-        "nobody can tell about": f"{policy.PAYMENT_UNRESOLVED_AFTER // timedelta(hours=1)} h",
+        "nobody can tell about": f"{policy.PAYMENT_UNRESOLVED_AFTER // timedelta(hours=1)} h and {tries} questions",
         "not found in the statement": f"{policy.TRANSFER_UNRESOLVED_AFTER // timedelta(minutes=1)} min",
-        "could never be sent": f"{policy.TRANSFER_REFUSED_AFTER // timedelta(hours=1)} h",
+        "statement cannot be read": f"{policy.STATEMENT_UNREADABLE_AFTER // timedelta(hours=1)} h",
+        "could never be sent": f"{policy.TRANSFER_REFUSED_AFTER // timedelta(hours=1)} h and {tries} tries",
         "could not be applied": f"{policy.WEBHOOK_RETRY_AFTER // timedelta(seconds=1)} s",
     }
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", sagas, re.MULTILINE))

@@ -14,7 +14,6 @@ from penpay.demo.world import (
     PHONE,
     PIN,
     WALLET,
-    hand_over_token,
     seed_sandbox,
 )
 from penpay.sandbox.daraja.switches import DarajaSwitches
@@ -68,7 +67,6 @@ async def test_another_token_or_agent_holds_from_the_next_start_on(tmp_path: Pat
     for changes in ({}, {"DERIV_TOKEN": "another"}, {"DERIV_TOKEN": "another", "DERIV_LOGIN_ID": "CR900001"}):
         async with started(tmp_path, changes) as (sandbox, settings):
             await seed_sandbox(sandbox, settings)
-            await hand_over_token(settings)
             found = [await sandbox.deriv_book.holder_of(token) for token in ("token", "another")]
             holders.append([holder and (holder.login_id, sorted(holder.scopes)) for holder in found])
 

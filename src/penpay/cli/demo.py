@@ -15,6 +15,7 @@ from rich.console import Console
 from penpay.cli.session import FAILED, fail
 from penpay.demo.telling import run_demo
 from penpay.demo.world import FolderInUse, fresh_folder
+from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.serving import PortTaken
 
 _FOLDER = Path("var/demo")
@@ -26,12 +27,16 @@ def demo(  # noqa: PLR0917  (typer gives options by name)
     api_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where our API listens.")] = 8000,
     daraja_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the M-Pesa sandbox listens.")] = 6700,
     deriv_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the Deriv simulator listens.")] = 6800,
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its databases; replaced at the start.")] = _FOLDER,
+    folder: Annotated[
+        Path, typer.Option(help="Where the demo keeps its databases and its log; replaced at the start.")
+    ] = _FOLDER,
 ) -> None:
     """Run five deposits end to end on embedded SQLite, then keep serving."""
     with ExitStack() as stack:
         try:
             stack.enter_context(fresh_folder(folder))
+            # Beside the story it would only be noise: what the programs note when they are cut off, for instance.
+            log_as_json(stack.enter_context((folder / "demo.log").open("w", encoding="utf-8")))
         except FolderInUse:
             fail("folder_in_use", f"A demo runs in {folder}; stop it, or choose another --folder and other ports.")
         except OSError as refused:

@@ -16,7 +16,7 @@ import uvloop
 from penpay.bootstrap import Sandbox, build, make_folder, real_ports
 from penpay.cli.session import fail, run
 from penpay.config import load_settings
-from penpay.demo.world import LOGIN_ID, PHONE, PIN, hand_over_token, seed_sandbox
+from penpay.demo.world import LOGIN_ID, PHONE, PIN, seed_sandbox
 from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.app import bind, create_app
@@ -74,7 +74,6 @@ async def _sandbox() -> None:
         stack.push_async_callback(world.stop)
         await world.start()
         await seed_sandbox(world, settings)
-        await hand_over_token(settings)
         with _address_told("MPESA_BASE_URL"):
             await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
         with _address_told("DERIV_ENDPOINT"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import sqlalchemy as sa
 
 from penpay.application.identity.users import CreateUser
 from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
@@ -27,7 +25,6 @@ from penpay.domain.identity.user import Email
 from penpay.domain.mobile_money.errors import SubscriberExists
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.infrastructure.sql.engine import open_engine
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.serving import serving
 from penpay.sandbox.daraja.switches import DarajaSwitches
@@ -43,7 +40,6 @@ WALLET: Final = Money(5_000_000, Currency.KES)
 """What the subscriber has at the start."""
 AGENT_FUNDS: Final = Money(1_000_000, Currency.USD)
 RATE: Final = "129.5"
-AGENT_SCOPES: Final = "read payments"
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
 
 
@@ -161,12 +157,12 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
     """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there.
 
-    Each part is made where it is missing, so a repeat finishes what an interrupted one has begun.
+    Each part is made where it is missing, so a repeat finishes what an interrupted one has begun. The agent's token is
+    the one that is set now.
     """
     with suppress(SubscriberExists):
         await sandbox.operator.register_subscriber(PHONE, PIN)
     await sandbox.operator.issue_float(PHONE, WALLET, "demo-opening")
-    token = settings.deriv_token.get_secret_value()
     await sandbox.deriv_book.open_account(
         Account(
             login_id=settings.deriv_login_id,
@@ -176,32 +172,12 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
             agent=AgentTerms(name="PenPay", min_cents=200),
         ),
         balance_cents=AGENT_FUNDS.cents,
-        # A token opens one account; `hand_over_token` moves it.
-        token="" if await sandbox.deriv_book.holder_of(token) else token,
-        scopes=AGENT_SCOPES,
     )
+    token = settings.deriv_token.get_secret_value()
+    await sandbox.deriv_book.set_token(settings.deriv_login_id, token, "read payments")
     await sandbox.deriv_book.open_account(
         Account(login_id=LOGIN_ID, first_name="Wanjiku", last_name="Client", email="wanjiku@penpay.example")
     )
-
-
-async def hand_over_token(settings: Settings) -> None:
-    """Make DERIV_TOKEN the one token of the agent account in the simulator's book, whatever was set before.
-
-    Call it after `seed_sandbox` and before the simulator serves.
-    """
-    tokens = sa.table("deriv_sim_tokens", sa.column("digest"), sa.column("login_id"), sa.column("scopes"))
-    digest = hashlib.sha256(settings.deriv_token.get_secret_value().encode()).hexdigest()
-    agent = settings.deriv_login_id
-    engine = open_engine(settings.deriv_sandbox_database_url)
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(
-                sa.delete(tokens).where(sa.or_(tokens.c.digest == digest, tokens.c.login_id == agent))
-            )
-            await connection.execute(sa.insert(tokens).values(digest=digest, login_id=agent, scopes=AGENT_SCOPES))
-    finally:
-        await engine.dispose()
 
 
 async def seed_system(system: System) -> str:

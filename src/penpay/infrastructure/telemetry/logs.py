@@ -1,18 +1,19 @@
-"""Logs: one JSON object a line on standard error, whoever writes them."""
+"""Logs: one JSON object a line, whoever writes them."""
 
 from __future__ import annotations
 
 import logging
+from typing import TextIO
 
 import structlog
 
 
-def log_as_json() -> None:
-    """Send every log record of this process to standard error as JSON, from INFO up.
+def log_as_json(stream: TextIO | None = None) -> None:
+    """Send every log record of this process to this stream, or else to standard error, as JSON, from INFO up.
 
     The HTTP client's own lines are left out below WARNING: they hold URLs, and callback URLs hold secrets.
     """
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[

@@ -176,6 +176,13 @@ class Book:
             if balance_cents:
                 await self._append(connection, account.login_id, "adjustment", balance_cents, remark="Opening balance")
 
+    async def set_token(self, login_id: str, token: str, scopes: str) -> None:
+        """Make this the one token of an account; whosever it was before, it opens no other account any more."""
+        mine = sa.or_(_tokens.c.digest == _digest(token), _tokens.c.login_id == login_id)
+        async with self._turn, self._engine.begin() as connection:
+            await connection.execute(_tokens.delete().where(mine))
+            await connection.execute(_tokens.insert().values(digest=_digest(token), login_id=login_id, scopes=scopes))
+
     async def set_statuses(self, login_id: str, statuses: frozenset[str]) -> None:
         """Replace an account's statuses, for instance to lock its cashier."""
         async with self._turn, self._engine.begin() as connection:
