@@ -239,6 +239,7 @@ def test_the_sagas_tell_the_codes_states_and_times() -> None:
     figures = {
         "questions about a prompt": f"{_listed(policy.QUERY_BACKOFF_SECONDS)} s",
         "what never left": f"{_listed(policy.SEND_BACKOFF_SECONDS)} s",
+        "asking again for a statement": f"{_listed(policy.UNREADABLE_BACKOFF_SECONDS)} s",
         "Deriv's statement": f"{_listed(policy.STATEMENT_BACKOFF_SECONDS)} s",
         "nobody can tell about": f"{policy.PAYMENT_UNRESOLVED_AFTER // timedelta(hours=1)} h and {tries} questions",
         "not found in the statement": f"{policy.TRANSFER_UNRESOLVED_AFTER // timedelta(minutes=1)} min",

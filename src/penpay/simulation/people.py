@@ -67,7 +67,6 @@ class Promises:
     transactions: dict[str, str] = field(default_factory=dict)
     """By transaction id: the status last seen."""
     broken: list[str] = field(default_factory=list)
-    refused: int = 0
 
 
 class Users:
@@ -142,7 +141,6 @@ class Users:
                 await asyncio.sleep(self._chance.randint(1, 10))
                 continue
             self._notes.reach(f"user is refused {code}")
-            self.promises.refused += 1
             return None
         return None
 

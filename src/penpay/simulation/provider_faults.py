@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from penpay.sandbox.deriv import faults as deriv
@@ -83,7 +83,7 @@ def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random, notes
             if profile.permille(hazard):
                 share = max(1, profile.permille(hazard) // len(faults))
                 plan.add(FaultRule(fault=fault, times=None, permille=share))
-    causes = {id(fault): hazard for hazard, faults in menu.items() for fault in faults}
+    causes = [(fault, hazard) for hazard, faults in menu.items() for fault in faults]
     plan.take = _noted(plan.take, causes, notes)  # type: ignore[method-assign]  # the same, and it is noted
 
 
@@ -123,19 +123,22 @@ def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random, 
                     plan.add(
                         deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True)
                     )
-    causes = {id(fault): hazard for hazard, faults in menu.items() for _, fault in faults}
+    causes = [(fault, hazard) for hazard, faults in menu.items() for _, fault in faults]
     plan.strike_call = _noted(plan.strike_call, causes, notes)  # type: ignore[method-assign]  # as above
     plan.strike_push = _noted(plan.strike_push, causes, notes)  # type: ignore[method-assign]  # as above
 
 
-def _noted(strike: Callable[..., Any], causes: Mapping[int, Hazard], notes: Notes) -> Callable[..., Any]:
-    """The same draw from a plan, which also counts what struck; two hazards may hold equal faults."""
+def _noted(strike: Callable[..., Any], causes: Sequence[tuple[Any, Hazard]], notes: Notes) -> Callable[..., Any]:
+    """The same draw from a plan, which also counts what struck.
+
+    Two hazards may hold equal faults, so it is the very fault that tells; and all of them are kept alive for that.
+    """
 
     def noting(*arguments: Any, **options: Any) -> Any:
         struck = strike(*arguments, **options)
-        for fault in struck if isinstance(struck, list) else [struck]:
-            if id(fault) in causes:
-                notes.reach(f"fault {causes[id(fault)]}")
+        for one in struck if isinstance(struck, list) else [struck]:
+            for hazard in (hazard for fault, hazard in causes if fault is one):
+                notes.reach(f"fault {hazard}")
         return struck
 
     return noting

@@ -136,9 +136,9 @@ class Simulator:
                 loop.run_until_complete(world.live())
                 broken.extend(loop.run_until_complete(check(world, log.records)))
             except Unsettled as unsettled:
-                broken.append(str(unsettled))
+                broken.extend([str(unsettled), *log.records])
             except Stuck as stuck:
-                broken.append(f"I7: {stuck}")
+                broken.extend([f"I7: {stuck}", *log.records])
             except Escape as escape:
                 broken.append(f"escape: {escape}")
             except Exception as fault:

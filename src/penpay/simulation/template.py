@@ -58,7 +58,7 @@ class Template:
             connection.close()
 
 
-def simulated_settings(folder: Path, *, lease_seconds: int = 200) -> Settings:
+def simulated_settings(folder: Path) -> Settings:
     """Settings of one simulated installation; its secrets are the same for all seeds and worth nothing."""
     chance = random.Random("secrets")  # noqa: S311  (repeatable on purpose)
     secret = chance.randbytes
@@ -84,7 +84,6 @@ def simulated_settings(folder: Path, *, lease_seconds: int = 200) -> Settings:
             "DERIV_LOGIN_ID": AGENT_LOGIN_ID,
             "PENPAY_FIELD_KEYS": f"simulation:{key()}",
             "PENPAY_MASTER_KEY": key(),
-            "PENPAY_LEASE_SECONDS": str(lease_seconds),
         }
     )
 

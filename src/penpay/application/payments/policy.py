@@ -12,6 +12,8 @@ QUERY_BACKOFF_SECONDS: Final = (5, 15, 30, 60, 120, 300, 900, 3_600)
 """Between two questions about one prompt; the last one repeats (daraja.md §6.4)."""
 STATEMENT_BACKOFF_SECONDS: Final = (2, 5, 15, 60, 300)
 """Between two looks for one transfer in the statement (deriv.md §3)."""
+UNREADABLE_BACKOFF_SECONDS: Final = (2, 5, 15, 30)
+"""Before the statement is asked for again that could not be read."""
 SEND_BACKOFF_SECONDS: Final = (1, 2, 5, 15, 30)
 """Before sending again what certainly never left."""
 FAILURE_CONFIRMED_AFTER: Final = timedelta(minutes=2)

@@ -13,6 +13,7 @@ from penpay.application.payments.policy import (
     TRANSFER_REFUSED_AFTER,
     TRANSFER_UNRESOLVED_AFTER,
     TRIES_BEFORE_GIVING_UP,
+    UNREADABLE_BACKOFF_SECONDS,
     backoff,
 )
 from penpay.application.payments.reviewing import open_review
@@ -154,7 +155,8 @@ class RecordTransferSearchHandler:
         ):
             _hand_over(work, transfer, transaction, ReviewReason.DERIV_UNRESOLVED, rows=rows)
         else:
-            due_at = work.now + backoff(STATEMENT_BACKOFF_SECONDS, transfer.attempts, None)
+            pause = STATEMENT_BACKOFF_SECONDS if command.found is not None else UNREADABLE_BACKOFF_SECONDS
+            due_at = work.now + backoff(pause, transfer.attempts, None)
             work.put(DERIV_TRANSFERS, transfer.id, transfer.moved(transfer.state, work.now, due_at=due_at))
 
 

@@ -34,11 +34,6 @@ class Planted:
     calls: dict[str, int] = field(default_factory=dict)
     """By replacement: how often the wrong code ran."""
 
-    @property
-    def reached(self) -> int:
-        """How often the replacement that ran least has run."""
-        return min(self.calls.values(), default=0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
