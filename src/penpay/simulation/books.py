@@ -43,6 +43,12 @@ class Payment:
         """Why people must look at it."""
         return {str(review["reason"]) for review in self.reviews}
 
+    @property
+    def about(self) -> str:
+        """Its state in a few words."""
+        evidence = [row["state"] for row in (*self.requests, *self.transfers)]
+        return f"{self.status} {'/'.join(evidence)} {','.join(sorted(self.reasons))}".strip()
+
 
 class Books:
     """The three books of one seed: ours, the operator's and Deriv's.

@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from penpay.infrastructure.security.checkpoint_keys import CheckpointKey, CheckpointPublicKey
@@ -18,7 +17,16 @@ from penpay.infrastructure.security.keys import KeyPurpose
 from penpay.infrastructure.sql.audit_trail import SqlAuditTrail
 from penpay.infrastructure.sql.engine import reading
 from penpay.infrastructure.sql.replay import SqlHistory
-from penpay.simulation.books import Books, Payment, Row, identifier
+from penpay.simulation.agreed import (
+    as_agreed,
+    asked_of_the_user,
+    converted_as_priced,
+    kept_as_reviewed,
+    on_own_wallets,
+    paid_out,
+    priced,
+)
+from penpay.simulation.books import Books, Payment, identifier
 from penpay.simulation.profile import Hazard
 from penpay.simulation.quiet import moment
 from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, WALLET_CENTS
@@ -77,12 +85,16 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
             _once,
             _nothing_for_nothing,
             _not_forwarded,
-            _as_agreed,
+            as_agreed,
+            kept_as_reviewed,
+            on_own_wallets,
             _final,
             _decided,
             _delivered,
             _audited,
-            _rates,
+            priced,
+            converted_as_priced,
+            asked_of_the_user,
             _promises,
         )
         for finding in invariant(world, books)
@@ -115,7 +127,7 @@ def _shillings(world: World, books: Books) -> Iterator[str]:
             missing = paid[request["account_reference"]] - booked
             excused = abs(missing) == request["amount_cents"] and payment.reasons & _UNBOOKED
             if missing and not excused:
-                yield f"I2: {missing} KES cents of {request['account_reference']} are not booked ({_about(payment)})"
+                yield f"I2: {missing} KES cents of {request['account_reference']} are not booked ({payment.about})"
     if books.balance("mpesa:collection") != booked_in_all:
         yield f"I2: mpesa:collection holds {books.balance('mpesa:collection')}, its pushes {booked_in_all}"
     held = {row["code"]: row["balance_cents"] for row in books.operators("SELECT * FROM ledger_accounts")}
@@ -133,12 +145,12 @@ def _dollars(world: World, books: Books) -> Iterator[str]:
     in_doubt = 0
     for payment in books.payments():
         for transfer in payment.transfers:
-            sent = sum(-row["amount_cents"] for row in _sent(books, transfer["reference"]))
+            sent = sum(-row["amount_cents"] for row in paid_out(books, transfer["reference"]))
             expected = transfer["amount_cents"] if transfer["state"] == "CONFIRMED" else 0
             if transfer["state"] == "UNKNOWN" and payment.reasons & _IN_DOUBT and sent in {0, transfer["amount_cents"]}:
                 in_doubt += sent
             elif sent != expected:
-                yield f"I2: {transfer['reference']} is {transfer['state']} and Deriv paid {sent} ({_about(payment)})"
+                yield f"I2: {transfer['reference']} is {transfer['state']} and Deriv paid {sent} ({payment.about})"
     held = sum(row["balance_cents"] for row in books.derivs(_AGENT, AGENT_LOGIN_ID))
     if books.balance("deriv:agent") - in_doubt != held:
         yield f"I2: deriv:agent is {books.balance('deriv:agent')}, in doubt {in_doubt}, and Deriv holds {held}"
@@ -151,39 +163,36 @@ def _dollars(world: World, books: Books) -> Iterator[str]:
 _AGENT: Final = "SELECT balance_cents FROM deriv_sim_accounts WHERE login_id = ?"
 
 
-def _sent(books: Books, reference: str) -> list[Row]:
-    """What Deriv paid out of our account under one reference."""
-    query = "SELECT * FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0 AND remark LIKE '%' || ?"
-    return books.derivs(query, AGENT_LOGIN_ID, reference)
-
-
-def _once(_: World, books: Books) -> Iterator[str]:
+def _once(world: World, books: Books) -> Iterator[str]:
     """I3: at most one prompt for a deposit, at most one payment at Deriv."""
     prompts: dict[str, int] = {}
     for row in books.operators("SELECT account_reference, count(*) n FROM stk_pushes GROUP BY account_reference"):
         prompts[row["account_reference"]] = row["n"]
+    known = {request["account_reference"] for payment in books.payments() for request in payment.requests}
+    for reference in sorted(world.oracle.asked_cents.keys() - known):
+        yield f"I3: a prompt went out under {reference}, which the books do not know"
     for payment in books.payments():
         shown = sum(prompts.get(request["account_reference"], 0) for request in payment.requests)
         if shown > 1:
-            yield f"I3: {shown} prompts for one deposit ({_about(payment)})"
-        payouts = sum(len(_sent(books, transfer["reference"])) for transfer in payment.transfers)
+            yield f"I3: {shown} prompts for one deposit ({payment.about})"
+        payouts = sum(len(paid_out(books, transfer["reference"])) for transfer in payment.transfers)
         if payouts > 1:
-            yield f"I3: {payouts} payments at Deriv for one deposit ({_about(payment)})"
+            yield f"I3: {payouts} payments at Deriv for one deposit ({payment.about})"
 
 
 def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
     """I4, I6: Deriv pays only for what was paid on a handset; what was refused for good never shows up."""
     for payment in books.payments():
         paid = sum(world.oracle.paid_cents[request["account_reference"]] for request in payment.requests)
-        payouts = sum(len(_sent(books, transfer["reference"])) for transfer in payment.transfers)
+        payouts = sum(len(paid_out(books, transfer["reference"])) for transfer in payment.transfers)
         if payouts and not paid:
-            yield f"I4: Deriv was paid and the handset was not ({_about(payment)})"
+            yield f"I4: Deriv was paid and the handset was not ({payment.about})"
         elif payouts and _first_payout(books, payment) < _last_payment(books, payment):
-            yield f"I4: Deriv was paid before the handset was ({_about(payment)})"
+            yield f"I4: Deriv was paid before the handset was ({payment.about})"
         if payment.status == "FAILED" and paid and not payment.reviews:
-            yield f"I6: told as failed, and {paid} KES cents were paid ({_about(payment)})"
+            yield f"I6: told as failed, and {paid} KES cents were paid ({payment.about})"
         if payment.status == "FAILED" and payouts:
-            yield f"I6: told as failed, and Deriv was paid ({_about(payment)})"
+            yield f"I6: told as failed, and Deriv was paid ({payment.about})"
     known = {transfer["reference"] for payment in books.payments() for transfer in payment.transfers}
     for row in books.derivs(
         "SELECT remark FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0", AGENT_LOGIN_ID
@@ -193,7 +202,7 @@ def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
 
 
 def _first_payout(books: Books, payment: Payment) -> datetime:
-    sent = [row["happened_at_ms"] for transfer in payment.transfers for row in _sent(books, transfer["reference"])]
+    sent = [row["happened_at_ms"] for transfer in payment.transfers for row in paid_out(books, transfer["reference"])]
     return _EPOCH + timedelta(milliseconds=min(sent))
 
 
@@ -208,26 +217,10 @@ def _not_forwarded(world: World, books: Books) -> Iterator[str]:
     altered = {name for name, checkout in world.oracle.altered if world.oracle.prompts.get(name) == checkout}
     for payment in books.payments():
         if not payment.reviews and any(request["account_reference"] in altered for request in payment.requests):
-            yield f"I4: another amount or phone was told, and nobody looks ({_about(payment)})"
-
-
-def _as_agreed(_: World, books: Books) -> Iterator[str]:
-    """I4, I11: a prompt is sent while its rate holds, and money goes out in time and to the user's own account."""
-    for payment in books.payments():
-        t = payment.transaction
-        for request in payment.requests:
-            if request["sent_at"] is not None and request["sent_at"] >= t["rate_expires_at"]:
-                yield f"I11: a prompt was sent when its rate had run out ({_about(payment)})"
-        for transfer in payment.transfers:
-            if moment(transfer["created_at"]) - moment(t["created_at"]) > _FORWARDED_WITHIN:
-                yield f"I11: forwarded although confirmed too late ({_about(payment)})"
-            if any(row["counterpart"] != t["deriv_login_id"] for row in _sent(books, transfer["reference"])):
-                yield f"I4: Deriv paid another account than the user's ({_about(payment)})"
+            yield f"I4: another amount or phone was told, and nobody looks ({payment.about})"
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FORWARDED_WITHIN: Final = timedelta(hours=24)
-"""Money confirmed later than this after it was asked for is for people to decide about."""
 
 
 def _final(world: World, books: Books) -> Iterator[str]:
@@ -235,7 +228,7 @@ def _final(world: World, books: Books) -> Iterator[str]:
     for payment in books.payments():
         failed = [request["account_reference"] for request in payment.requests if request["state"] == "FAILED"]
         if not payment.reviews and any(world.oracle.paid_cents[reference] for reference in failed):
-            yield f"I6: a push has failed, was paid, and nobody looks ({_about(payment)})"
+            yield f"I6: a push has failed, was paid, and nobody looks ({payment.about})"
     for row in books.ours("SELECT * FROM simulated_moves WHERE origin IN ('CONFIRMED', 'FAILED') AND state <> origin"):
         yield f"I6: what was {row['origin']} has become {row['state']}"
     for path in world.oracle.strange:
@@ -246,18 +239,18 @@ def _decided(world: World, books: Books) -> Iterator[str]:
     """I7: everything is over or with people, and people are asked only where something gave cause."""
     for payment in books.payments():
         if payment.status not in _ENDED:
-            yield f"I7: not decided ({_about(payment)})"
+            yield f"I7: not decided ({payment.about})"
         if payment.status == "IN_REVIEW" and not payment.reviews:
-            yield f"I7: in review without a review ({_about(payment)})"
+            yield f"I7: in review without a review ({payment.about})"
         keys = [(review["reason"], review["amount_cents"]) for review in payment.reviews]
         if len(keys) != len({reason for reason, _ in keys}):
-            yield f"I7: one question twice: {sorted(keys)} ({_about(payment)})"
+            yield f"I7: one question twice: {sorted(keys)} ({payment.about})"
         for reason in payment.reasons:
             if not any(world.profile.level(hazard) for hazard in _JUSTIFIED[reason]):
-                yield f"I7: {reason} without a cause ({_about(payment)})"
+                yield f"I7: {reason} without a cause ({payment.about})"
         for evidence in (*payment.requests, *payment.transfers):
             if evidence["state"] not in {"CONFIRMED", "FAILED"} and not payment.reviews:
-                yield f"I7: evidence is {evidence['state']} and nobody looks ({_about(payment)})"
+                yield f"I7: evidence is {evidence['state']} and nobody looks ({payment.about})"
 
 
 def _delivered(_: World, books: Books) -> Iterator[str]:
@@ -270,17 +263,32 @@ def _delivered(_: World, books: Books) -> Iterator[str]:
 
 
 def _audited(_: World, books: Books) -> Iterator[str]:
-    """I10: every batch that changed something says who did it."""
+    """I10: every batch that changed something says who did it, every licence and every callback too."""
     query = """SELECT e.name FROM domain_events e LEFT JOIN audit_logs a ON a.batch_id = e.batch_id
                WHERE a.batch_id IS NULL"""
     for row in books.ours(query):
         yield f"I10: {row['name']} happened and no audit row says who did it"
+    noted = {(row["action"], row["subject_id"]): row["times"] for row in books.ours(_NOTED)}
+    for table, kind in (("mpesa_requests", "mpesa_request"), ("deriv_transfers", "deriv_transfer")):
+        for row in books.ours(f"SELECT id, fence FROM {table}"):  # noqa: S608  (own names)
+            times = noted.get((f"{kind}.claimed", identifier(row["id"])), 0)
+            if times != row["fence"]:
+                yield f"I10: a {kind} was claimed {row['fence']} times, and {times} are noted"
+    for row in books.ours("SELECT id, outcome FROM webhook_logs"):
+        refused, applied = row["outcome"].startswith("REFUSED"), row["outcome"] != "RECEIVED"
+        first = "webhook.refused" if refused else "webhook.received"
+        for action in (first,) if refused or not applied else (first, "webhook.applied"):
+            if noted.get((action, identifier(row["id"])), 0) != 1:
+                yield f"I10: a callback is {row['outcome']}, and no row says {action}"
     for row in books.ours(
         """SELECT id, version, (SELECT count(*) FROM domain_events e WHERE e.aggregate_id = t.id) events,
                   (SELECT max(sequence) FROM domain_events e WHERE e.aggregate_id = t.id) last FROM transactions t"""
     ):
         if not row["version"] == row["events"] == row["last"]:
             yield f"I10: {identifier(row['id'])} is version {row['version']} after {row['events']} events"
+
+
+_NOTED: Final = "SELECT action, subject_id, count(*) times FROM audit_logs GROUP BY action, subject_id"
 
 
 async def _provable(world: World) -> list[str]:
@@ -295,54 +303,6 @@ async def _provable(world: World) -> list[str]:
     if report.waiting_rows:
         broken.append(f"I10: {report.waiting_rows} audit rows are not sealed")
     return broken
-
-
-def _rates(world: World, books: Books) -> Iterator[str]:
-    """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
-    approved = {row["mid_e8"] for row in books.ours("SELECT mid_e8 FROM fx_rates WHERE approved_by IS NOT NULL")}
-    for payment in books.payments():
-        t = payment.transaction
-        if t["rate_mid_e8"] not in approved:
-            yield f"I11: locked at a rate that nobody approved ({_about(payment)})"
-        mid = _half_even(Fraction(t["usd_cents"] * t["rate_mid_e8"], 10**8))
-        if t["kes_at_mid_cents"] != mid:
-            yield f"I11: the mid is {t['kes_at_mid_cents']}, not {mid} ({_about(payment)})"
-        rounding = t["kes_charged_cents"] - t["kes_priced_cents"]
-        # Asked in shillings, what is left over is less than the price of one more US cent.
-        most = 100 if t["currency"] == "USD" else _half_even(Fraction(t["rate_mid_e8"] * 12, 10**9))
-        if t["kes_charged_cents"] % 100 or not 0 <= rounding < most:
-            yield f"I11: {t['kes_priced_cents']} was charged as {t['kes_charged_cents']} ({_about(payment)})"
-        for request in payment.requests:
-            for asked in world.oracle.asked_cents[request["account_reference"]]:
-                if asked != t["kes_charged_cents"]:
-                    yield f"I11: {asked} asked on the phone, {t['kes_charged_cents']} quoted ({_about(payment)})"
-        converted = books.ours(_CONVERTED, payment.id)
-        if converted and {(row["code"].split(":")[0], row["side"], row["amount_cents"]) for row in converted} != _lines(
-            t
-        ):
-            yield f"I11: converted at another rate than the one locked ({_about(payment)})"
-
-
-_CONVERTED: Final = """SELECT a.code, e.side, e.amount_cents FROM ledger_entries e
-    JOIN ledger_accounts a ON a.id = e.account_id JOIN ledger_journals j ON j.id = e.journal_id
-    WHERE j.kind = 'deposit_converted' AND j.reference = ?"""
-
-
-def _lines(t: Row) -> set[tuple[str, str, int]]:
-    """The journal of a conversion as DESIGN draws it; zero lines are left out."""
-    lines = {
-        ("wallet", "DEBIT", t["kes_charged_cents"]),
-        ("fx", "CREDIT", t["kes_at_mid_cents"]),
-        ("revenue", "CREDIT", t["kes_priced_cents"] - t["kes_at_mid_cents"]),
-        ("revenue", "CREDIT", t["kes_charged_cents"] - t["kes_priced_cents"]),
-        ("fx", "DEBIT", t["usd_cents"]),
-        ("wallet", "CREDIT", t["usd_cents"]),
-    }
-    return {line for line in lines if line[2]}
-
-
-def _half_even(exact: Fraction) -> int:
-    return round(exact)
 
 
 def _promises(world: World, books: Books) -> Iterator[str]:
@@ -383,8 +343,3 @@ def _unforeseen(world: World, errors: Sequence[str]) -> Iterator[str]:
     for task in world.loop.tasks:
         if task.done() and not task.cancelled() and task._log_traceback:  # noqa: SLF001  (whether anybody has looked)
             yield f"I15: task {task.get_name()} ended in {task.exception()!r}"
-
-
-def _about(payment: Payment) -> str:
-    evidence = [row["state"] for row in (*payment.requests, *payment.transfers)]
-    return f"{payment.status} {'/'.join(evidence)} {','.join(sorted(payment.reasons))}".strip()

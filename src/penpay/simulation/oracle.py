@@ -45,6 +45,8 @@ class Oracle:
     def __init__(self) -> None:
         self.asked_cents: defaultdict[str, list[int]] = defaultdict(list)
         """By AccountReference: the amount of every push that reached Daraja."""
+        self.asked_msisdns: defaultdict[str, set[str]] = defaultdict(set)
+        """By AccountReference: the phones whose owners were asked."""
         self.paid_cents: defaultdict[str, int] = defaultdict(int)
         """By AccountReference: what was paid for it."""
         self.spent_cents: defaultdict[str, int] = defaultdict(int)
@@ -70,6 +72,7 @@ class Oracle:
         if path == _PUSH and (push := _object(body)) is not None:
             asked = Asked(str(push["AccountReference"]), int(push["Amount"]) * 100, str(push["PhoneNumber"]))
             self.asked_cents[asked.account_reference].append(asked.cents)
+            self.asked_msisdns[asked.account_reference].add(asked.msisdn)
             token = str(push["CallBackURL"])
             self._asked[urlsplit(token).path] = asked
             if token not in self.tokens:

@@ -9,18 +9,20 @@ from uuid import UUID
 from penpay.application.payments import callbacks, collecting, transferring
 from penpay.application.payments.callbacks import ApplyWebhookHandler
 from penpay.application.payments.collecting import RecordPaymentAnswerHandler
-from penpay.application.payments.deposit import CreateDepositHandler, FundDepositHandler
+from penpay.application.payments.deposit import CreateDepositHandler, FundDepositHandler, InitiateDepositHandler
 from penpay.application.payments.rows import DERIV_TRANSFERS, MPESA_REQUESTS, PAYERS, TRANSACTIONS, WebhookOutcome
 from penpay.application.wallet import postings
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.money import Money
+from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.path_tokens import PathTokens
 from penpay.infrastructure.sql.evidence import RequestsByReceipt
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
 _MUCH: Final = Level.EXTREME
+_ONE_PHONE: Final = PhoneNumber.parse("254712000001")
 
 
 def _signed_by_anybody(_: Function) -> Function:
@@ -121,6 +123,23 @@ def _as_claimed(right: Function) -> Function:
         right(request, transaction, subject, work)
 
     return paid
+
+
+def _about_more(right: Function) -> Function:
+    def open_review(work: Any, transaction: Any, reason: Any, amount: Money, **facts: Any) -> Any:
+        return right(work, transaction, reason, Money(amount.cents + 12_345, amount.currency), **facts)
+
+    return open_review
+
+
+def _on_one_phone(right: Function) -> Function:
+    def handle(self: Any, command: Any, work: Any) -> None:
+        right(self, command, work)
+        for change in work.changes(MPESA_REQUESTS):
+            if change.before is None and change.after is not None:
+                work.add(MPESA_REQUESTS, change.after.id, replace(change.after, phone=_ONE_PHONE))
+
+    return handle
 
 
 def _nobody_asked(_: Function) -> Function:
@@ -225,6 +244,25 @@ BELIEVING: Final = (
             Replacement(collecting, "open_review", _nobody_asked),
             Replacement(transferring, "open_review", _nobody_asked),
         ),
+    ),
+    Mutant(
+        name="review_about_more",
+        bug="A review names more money than it is about.",
+        breaks=("I2",),
+        within=20,
+        hazards={Hazard.CALLBACK_ALTERED: _MUCH},
+        replacements=(
+            Replacement(callbacks, "open_review", _about_more),
+            Replacement(collecting, "open_review", _about_more),
+            Replacement(transferring, "open_review", _about_more),
+        ),
+    ),
+    Mutant(
+        name="wrong_payer",
+        bug="Every prompt goes to the same phone.",
+        breaks=("I4",),
+        within=20,
+        replacements=(Replacement(InitiateDepositHandler, "handle", _on_one_phone),),
     ),
     Mutant(
         name="others_account_accepted",

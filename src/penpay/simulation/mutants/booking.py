@@ -10,6 +10,7 @@ from penpay.application.payments.rows import CURRENT_RATES
 from penpay.application.wallet import postings
 from penpay.application.wallet.ledger import post
 from penpay.domain.shared import locked_rate
+from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.journal import credit, debit
 from penpay.infrastructure.deriv.credits import IncomingCredits
@@ -26,6 +27,22 @@ def _not_posted(_: Function) -> Function:
         return
 
     return posting
+
+
+def _as_revenue(_: Function) -> Function:
+    def payment_unmatched(work: Any, *, transaction: Any, reference: str, amount: Any, happened_at: Any) -> None:
+        lines = [debit(postings.COLLECTION, amount), credit("revenue:rounding", amount)]
+        kind = postings.UNMATCHED_PAYMENT
+        post(work, kind, reference, lines, happened_at=happened_at, transaction_id=transaction)
+
+    return payment_unmatched
+
+
+def _without_margin(right: Function) -> Function:
+    def quote_deposit(self: Any, amount: Any) -> Any:
+        return right(replace(self, spread_bps=0), amount)
+
+    return quote_deposit
 
 
 def _rounded_down(_: Function) -> Function:
@@ -108,6 +125,21 @@ BOOKING: Final = (
         breaks=("I2",),
         within=10,
         replacements=(Replacement(postings, "transfer_confirmed", _not_posted),),
+    ),
+    Mutant(
+        name="unmatched_is_revenue",
+        bug="Money that fits no deposit is kept as revenue instead of suspense.",
+        breaks=("I2",),
+        within=20,
+        hazards={Hazard.CALLBACK_ALTERED: Level.EXTREME},
+        replacements=(Replacement(postings, "payment_unmatched", _as_revenue),),
+    ),
+    Mutant(
+        name="margin_forgotten",
+        bug="A deposit is priced at the mid, without our margin.",
+        breaks=("I11",),
+        within=5,
+        replacements=(Replacement(LockedRate, "quote_deposit", _without_margin),),
     ),
     Mutant(
         name="reversal_dropped",

@@ -250,6 +250,13 @@ COMMITTING: Final = (
         replacements=(Replacement(Work, "audit", _silent_about("deriv_transfer.answered")),),
     ),
     Mutant(
+        name="licence_not_noted",
+        bug="Who took the licence to send a push is not written down.",
+        breaks=("I10",),
+        within=5,
+        replacements=(Replacement(Work, "audit", _silent_about("mpesa_request.claimed")),),
+    ),
+    Mutant(
         name="audit_row_not_sealed",
         bug="A seal leaves the first audit row of its batch out.",
         breaks=("I10",),

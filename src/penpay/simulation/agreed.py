@@ -1,0 +1,149 @@
+"""What must hold of what was agreed with the user: her rate and price, her phone, her account at Deriv, her wallet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from penpay.simulation.books import Books, Row
+from penpay.simulation.quiet import moment
+from penpay.simulation.template import AGENT_LOGIN_ID
+
+if TYPE_CHECKING:
+    from penpay.simulation.world import World
+
+_OVER_AT_THE_END: Final = frozenset({"CONTRADICTION", "IDENTITY_MISMATCH"})
+_FORWARDED_WITHIN: Final = timedelta(hours=24)
+"""Money confirmed later than this after it was asked for is for people to decide about."""
+
+
+def paid_out(books: Books, reference: str) -> list[Row]:
+    """What Deriv paid out of our account under one reference."""
+    query = "SELECT * FROM deriv_sim_rows WHERE login_id = ? AND amount_cents < 0 AND remark LIKE '%' || ?"
+    return books.derivs(query, AGENT_LOGIN_ID, reference)
+
+
+def as_agreed(_: World, books: Books) -> Iterator[str]:
+    """I4, I11: a prompt is sent while its rate holds, and money goes out in time and to the user's own account."""
+    for payment in books.payments():
+        t = payment.transaction
+        for request in payment.requests:
+            if request["sent_at"] is not None and request["sent_at"] >= t["rate_expires_at"]:
+                yield f"I11: a prompt was sent when its rate had run out ({payment.about})"
+        for transfer in payment.transfers:
+            if moment(transfer["created_at"]) - moment(t["created_at"]) > _FORWARDED_WITHIN:
+                yield f"I11: forwarded although confirmed too late ({payment.about})"
+            if any(row["counterpart"] != t["deriv_login_id"] for row in paid_out(books, transfer["reference"])):
+                yield f"I4: Deriv paid another account than the user's ({payment.about})"
+
+
+def priced(world: World, books: Books) -> Iterator[str]:
+    """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
+    approved = {row["mid_e8"] for row in books.ours("SELECT mid_e8 FROM fx_rates WHERE approved_by IS NOT NULL")}
+    for payment in books.payments():
+        t = payment.transaction
+        if t["rate_mid_e8"] not in approved:
+            yield f"I11: locked at a rate that nobody approved ({payment.about})"
+        mid = round(Fraction(t["usd_cents"] * t["rate_mid_e8"], 10**8))
+        if t["kes_at_mid_cents"] != mid:
+            yield f"I11: the mid is {t['kes_at_mid_cents']}, not {mid} ({payment.about})"
+        price = round(Fraction(t["usd_cents"] * t["rate_mid_e8"] * (10_000 + t["rate_spread_bps"]), 10**12))
+        if t["kes_priced_cents"] != price or t["rate_spread_bps"] != world.settings.fx_spread_bps:
+            yield f"I11: the price is {t['kes_priced_cents']}, not {price} ({payment.about})"
+        if t["amount_cents"] != (t["usd_cents"] if t["currency"] == "USD" else t["kes_charged_cents"]):
+            yield f"I11: quoted for another amount than was asked ({payment.about})"
+        rounding = t["kes_charged_cents"] - t["kes_priced_cents"]
+        # Asked in shillings, what is left over is less than the price of one more US cent.
+        most = 100 if t["currency"] == "USD" else round(Fraction(t["rate_mid_e8"] * 12, 10**9))
+        if t["kes_charged_cents"] % 100 or not 0 <= rounding < most:
+            yield f"I11: {t['kes_priced_cents']} was charged as {t['kes_charged_cents']} ({payment.about})"
+
+
+def converted_as_priced(world: World, books: Books) -> Iterator[str]:
+    """I11: the phone is asked for what was quoted, and what is converted is that."""
+    for payment in books.payments():
+        t = payment.transaction
+        for request in payment.requests:
+            for asked in world.oracle.asked_cents[request["account_reference"]]:
+                if asked != t["kes_charged_cents"]:
+                    yield f"I11: {asked} asked on the phone, {t['kes_charged_cents']} quoted ({payment.about})"
+        converted = books.ours(_CONVERTED, payment.id)
+        if converted and {(row["code"].split(":")[0], row["side"], row["amount_cents"]) for row in converted} != _lines(
+            t
+        ):
+            yield f"I11: converted at another rate than the one locked ({payment.about})"
+
+
+_CONVERTED: Final = """SELECT a.code, e.side, e.amount_cents FROM ledger_entries e
+    JOIN ledger_accounts a ON a.id = e.account_id JOIN ledger_journals j ON j.id = e.journal_id
+    WHERE j.kind = 'deposit_converted' AND j.reference = ?"""
+
+
+def _lines(t: Row) -> set[tuple[str, str, int]]:
+    """The journal of a conversion as DESIGN draws it; zero lines are left out."""
+    lines = {
+        ("wallet", "DEBIT", t["kes_charged_cents"]),
+        ("fx", "CREDIT", t["kes_at_mid_cents"]),
+        ("revenue", "CREDIT", t["kes_priced_cents"] - t["kes_at_mid_cents"]),
+        ("revenue", "CREDIT", t["kes_charged_cents"] - t["kes_priced_cents"]),
+        ("fx", "DEBIT", t["usd_cents"]),
+        ("wallet", "CREDIT", t["usd_cents"]),
+    }
+    return {line for line in lines if line[2]}
+
+
+def asked_of_the_user(world: World, books: Books) -> Iterator[str]:
+    """I4: the prompt for a deposit goes to the user's own phone."""
+    phones = {person.login_id: person.msisdn for person in world.template.people}
+    for payment in books.payments():
+        for request in payment.requests:
+            asked = world.oracle.asked_msisdns[request["account_reference"]]
+            if asked - {phones[payment.transaction["deriv_login_id"]]}:
+                yield f"I4: somebody else's phone was asked ({payment.about})"
+
+
+def on_own_wallets(_: World, books: Books) -> Iterator[str]:
+    """I2: a deposit's money goes over its user's own wallets."""
+    for row in books.ours(_ON_WALLETS):
+        yield f"I2: a deposit went over {row['code']}, which is not its user's"
+
+
+def kept_as_reviewed(_: World, books: Books) -> Iterator[str]:
+    """I2: what is kept from where it should be, deposit by deposit, is what that deposit's reviews name."""
+    in_suspense = 0
+    for payment in books.payments():
+        kept = Counter[str]()
+        for row in books.ours(_KEPT, payment.transaction["id"]):
+            kept[row["currency"]] += row["cents"]
+            in_suspense += row["cents"] if row["code"] == "suspense:KES" else 0
+        for currency in ("KES", "USD"):
+            # What stood in doubt before the deposit was completed has gone where it should by now.
+            named = [
+                review["amount_cents"]
+                for review in payment.reviews
+                if review["currency"] == currency
+                and not (review["reason"] in _OVER_AT_THE_END and payment.status == "COMPLETED")
+            ]
+            if kept[currency] != max(named, default=0):
+                yield f"I2: {kept[currency]} {currency} cents are kept, the reviews name {named} ({payment.about})"
+    if books.balance("suspense:KES") != in_suspense:
+        yield f"I2: suspense:KES is {books.balance('suspense:KES')}, the deposits kept {in_suspense} there"
+    for row in books.ours(_OTHER_REVENUE):
+        yield f"I2: a journal {row['kind']} posts revenue"
+
+
+_DEPOSITS_ENTRIES: Final = """FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
+    JOIN ledger_journals j ON j.id = e.journal_id LEFT JOIN ledger_journals r ON r.id = j.reverses_id"""
+_KEPT: Final = f"""
+    SELECT a.code, a.currency, sum(CASE e.side WHEN 'CREDIT' THEN e.amount_cents ELSE -e.amount_cents END) cents
+    {_DEPOSITS_ENTRIES} WHERE coalesce(j.transaction_id, r.transaction_id) = ?
+    AND (a.code LIKE 'wallet:%' OR a.code LIKE 'suspense:%' OR a.code = 'deriv:in_flight')
+    GROUP BY a.id HAVING cents <> 0"""
+_ON_WALLETS: Final = f"""
+    SELECT a.code {_DEPOSITS_ENTRIES} JOIN transactions t ON t.id = coalesce(j.transaction_id, r.transaction_id)
+    WHERE a.code LIKE 'wallet:%' AND (a.owner_id IS NULL OR a.owner_id <> t.user_id)"""
+_OTHER_REVENUE: Final = f"""
+    SELECT j.kind {_DEPOSITS_ENTRIES} WHERE a.type = 'REVENUE' AND j.kind <> 'deposit_converted'"""
