@@ -54,6 +54,11 @@ def crashed(simulator: Simulator, first_runs: dict[str, Row], name: str, point: 
     return simulator.run(SEED, profile=script.profile(crashes=True), planned=(place,), script=script)
 
 
+def untimed(end: str) -> str:
+    """What came of a crash, without how long it took: that hangs on how often the simulated world looks around."""
+    return end.rpartition(" · ")[0]
+
+
 def shown(flow: Flow) -> dict[int, tuple[str, str]]:
     """What the page shows of a flow: by the number of the point, which place it is and what came of a crash there."""
     _, _, after = PAGE.read_text(encoding="utf-8").partition(f"## {flow.name[0].upper()}{flow.name[1:]}\n")
@@ -61,13 +66,13 @@ def shown(flow: Flow) -> dict[int, tuple[str, str]]:
     for line in after.partition("\n## ")[0].splitlines():
         numbers, place, *ends = [one.strip() for one in line.split("|")[1:-1]] or ["", ""]
         if ", " in numbers:
-            found.update(zip(map(int, numbers.split(", ")), [(place, end) for end in ends], strict=True))
+            found.update(zip(map(int, numbers.split(", ")), [(place, untimed(end)) for end in ends], strict=True))
     return found
 
 
 def told(first: Row, rows: list[Row]) -> dict[int, tuple[str, str]]:
     """The same of rows that were run now."""
-    return {row.planned[0]: (place_of(first.points[row.planned[0] - 1]), cell(row)) for row in rows}
+    return {row.planned[0]: (place_of(first.points[row.planned[0] - 1]), untimed(cell(row))) for row in rows}
 
 
 def check(first: Row, rows: list[Row]) -> None:
