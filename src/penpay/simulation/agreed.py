@@ -15,7 +15,8 @@ from penpay.simulation.template import AGENT_LOGIN_ID
 if TYPE_CHECKING:
     from penpay.simulation.world import World
 
-_OVER_AT_THE_END: Final = frozenset({"CONTRADICTION", "IDENTITY_MISMATCH"})
+_ABOUT_THE_MOMENT: Final = frozenset({"CONTRADICTION", "IDENTITY_MISMATCH"})
+"""Reasons that name what was at stake when they came up; it may have gone where it should since."""
 _FORWARDED_WITHIN: Final = timedelta(hours=24)
 """Money confirmed later than this after it was asked for is for people to decide about."""
 
@@ -120,15 +121,10 @@ def kept_as_reviewed(_: World, books: Books) -> Iterator[str]:
             kept[row["currency"]] += row["cents"]
             in_suspense += row["cents"] if row["code"] == "suspense:KES" else 0
         for currency in ("KES", "USD"):
-            # What stood in doubt before the deposit was completed has gone where it should by now.
-            named = [
-                review["amount_cents"]
-                for review in payment.reviews
-                if review["currency"] == currency
-                and not (review["reason"] in _OVER_AT_THE_END and payment.status == "COMPLETED")
-            ]
-            if kept[currency] != max(named, default=0):
-                yield f"I2: {kept[currency]} {currency} cents are kept, the reviews name {named} ({payment.about})"
+            told = [(one["reason"], one["amount_cents"]) for one in payment.reviews if one["currency"] == currency]
+            now = max((cents for reason, cents in told if reason not in _ABOUT_THE_MOMENT), default=0)
+            if kept[currency] not in {now, max((cents for _, cents in told), default=0)}:
+                yield f"I2: {kept[currency]} {currency} cents are kept, the reviews say {told} ({payment.about})"
     if books.balance("suspense:KES") != in_suspense:
         yield f"I2: suspense:KES is {books.balance('suspense:KES')}, the deposits kept {in_suspense} there"
     for row in books.ours(_OTHER_REVENUE):

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.shared.unit_of_work import Transient
 from penpay.infrastructure.sql import mysql
-from penpay.infrastructure.sql.engine import reading, translated
+from penpay.infrastructure.sql.engine import BUSY_TIMEOUT_MS, reading, translated
 
 _ADVISORY_LOCK = 0x70656E706179
 """The bytes of "penpay" as a number; PostgreSQL's advisory locks are named by numbers."""
@@ -70,6 +70,10 @@ async def upgrade(engine: AsyncEngine) -> None:
             async with engine.connect() as connection:
                 await connection.run_sync(_upgrade_on_mysql)
             return
+        if engine.dialect.name == "sqlite":
+            async with engine.connect() as connection:
+                await connection.run_sync(_upgrade_embedded)
+            return
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
     except DBAPIError as error:
@@ -86,6 +90,22 @@ async def require_current(engine: AsyncEngine) -> None:
     raise SchemaBehind(
         f"The database is in revision {found or 'none'} and this version needs {wanted}: run `penpay db migrate`."
     )
+
+
+def _upgrade_embedded(connection: Connection) -> None:
+    """In one transaction, for whose beginning a whole migration elsewhere may be waited for."""
+    _wait_for_others(connection, _LOCK_SECONDS * 1_000)
+    try:
+        with connection.begin():
+            _upgrade(connection)
+    finally:
+        _wait_for_others(connection, BUSY_TIMEOUT_MS)
+
+
+def _wait_for_others(connection: Connection, milliseconds: int) -> None:
+    cursor = connection.connection.cursor()  # past SQLAlchemy, which would begin a transaction first
+    cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    cursor.close()
 
 
 def _upgrade(connection: Connection) -> None:
