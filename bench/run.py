@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
+from bench.transfers import CONNECTIONS, serving
 from penpay.infrastructure.system import tune_garbage_collection
 from tests.servers import mariadb, postgresql
 from tests.servers.postgresql import PostgresqlServer
@@ -57,6 +58,7 @@ def main() -> None:
     with postgresql.running(postgresql.DURABLE) as server:
         reference = _pgbench(server)
         measured = uvloop.run(_postings("postgresql", server.url(server.create_database())))
+        measured += uvloop.run(_transfers("postgresql", server.url(server.create_database())))
         versions["postgresql"] = server.execute("SHOW server_version")
     with tempfile.TemporaryDirectory() as directory:
         measured += uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
@@ -85,18 +87,40 @@ async def _postings(engine: str, url: str) -> list[Result]:
             for variant in VARIANTS:
                 rounds[variant].append(await postings.round(variant))
                 _say(f"postings {engine} {variant}: {rounds[variant][-1].per_second:,.0f}/s")
-    results = {variant: _median(engine, variant, measured) for variant, measured in rounds.items()}
+    return _medians("postings", engine, "commands/s", rounds)
+
+
+async def _transfers(engine: str, url: str) -> list[Result]:
+    """The same over HTTP; who asks and who serves are processes of their own."""
+    rounds: dict[Variant, list[Round]] = {variant: [] for variant in VARIANTS}
+    cpu: dict[Variant, list[float]] = {variant: [] for variant in VARIANTS}
+    async with serving(url) as transfers:
+        for _ in range(ROUNDS):
+            for variant in VARIANTS:
+                one = transfers.round(variant)
+                rounds[variant].append(one.measured)
+                cpu[variant].append(one.load_cpu)
+                rate = f"{one.measured.per_second:,.0f}/s"
+                _say(f"operator_transfers {engine} {variant}: {rate}, asking took {one.load_cpu:.0%} of a core")
+    results = _medians("operator_transfers", engine, "requests/s", rounds)
+    for result, variant in zip(results, VARIANTS, strict=True):
+        result.ratios["load_cpu"] = round(statistics.median(cpu[variant]), 2)
+    return results
+
+
+def _medians(bench: str, engine: str, unit: str, rounds: Mapping[Variant, Sequence[Round]]) -> list[Result]:
+    results = {variant: _median(bench, engine, variant, unit, measured) for variant, measured in rounds.items()}
     results["hot"].ratios["hot_to_spread"] = round(results["hot"].value / results["spread"].value, 2)
-    return list(results.values())
+    return [results[variant] for variant in VARIANTS]
 
 
-def _median(engine: str, variant: Variant, rounds: Sequence[Round]) -> Result:
+def _median(bench: str, engine: str, variant: Variant, unit: str, rounds: Sequence[Round]) -> Result:
     return Result(
-        bench="postings",
+        bench=bench,
         engine=engine,
         variant=variant,
         value=round(statistics.median(one.per_second for one in rounds)),
-        unit="commands/s",
+        unit=unit,
         p50_ms=round(statistics.median(one.p50_ms for one in rounds)),
         p99_ms=round(statistics.median(one.p99_ms for one in rounds)),
         rounds=[round(one.per_second) for one in rounds],
@@ -140,7 +164,8 @@ def _say(line: str) -> None:
 
 
 def _show(results: Sequence[Result]) -> None:
-    table = Table(title=f"{CALLERS:,} callers, medians of {ROUNDS} rounds of {MEASURED_SECONDS} s")
+    who = f"{CALLERS:,} callers, {CONNECTIONS} connections over HTTP"
+    table = Table(title=f"{who}, medians of {ROUNDS} rounds of {MEASURED_SECONDS} s")
     for heading in ("bench", "engine", "variant", "value", "p50 ms", "p99 ms", "rounds", "ratios"):
         table.add_column(heading, justify="right" if heading in {"value", "p50 ms", "p99 ms"} else "left")
     for one in results:
@@ -154,7 +179,7 @@ def _show(results: Sequence[Result]) -> None:
             " ".join(f"{value:,}" for value in one.rounds),
             _text(one.ratios),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)  # a file has no width of its own
 
 
 def _text(ratios: Mapping[str, float]) -> str:
