@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from penpay.simulation.database import CommitFate, Connection, busy
+from penpay.simulation.database import CommitFate, Connection, StatementFate, busy, full
 from penpay.simulation.loop import Process, SimLoop
 
 PAYMENT = "INSERT INTO payments VALUES (?)"
@@ -20,11 +20,13 @@ PAYMENT = "INSERT INTO payments VALUES (?)"
 class Fated:
     """Decides on commits as a test wants it."""
 
-    def __init__(self, fate: CommitFate = CommitFate.COMMITTED, dies: str = "", *, refuses: bool = False) -> None:
+    def __init__(
+        self, fate: CommitFate = CommitFate.COMMITTED, dies: str = "", *, suffers: StatementFate = StatementFate.DONE
+    ) -> None:
         """`dies`: whether the process dies "before" or "after" the commit."""
         self.fate = fate
         self.dies = dies
-        self.refuses = refuses
+        self.suffers = suffers
         self.labels: list[str] = []
         self.process: Process
         self.loop: SimLoop
@@ -38,8 +40,9 @@ class Fated:
         assert label == self.labels[-1]
         await self._die("after")
 
-    def refuses_statement(self) -> bool:
-        return self.refuses
+    def before_statement(self, *, in_writing: bool, changes: bool) -> StatementFate:
+        strikes = changes if self.suffers is StatementFate.FULL else in_writing
+        return self.suffers if strikes else StatementFate.DONE
 
     async def _die(self, when: str) -> None:
         if self.dies == when:
@@ -167,11 +170,45 @@ def test_a_statement_may_be_refused_as_busy(stage: Stage) -> None:
 
     async def world() -> None:
         with pytest.raises(sqlite3.OperationalError) as refusal:
-            await pay(stage.connect(Fated(refuses=True)))
+            await pay(stage.connect(Fated(suffers=StatementFate.BUSY)))
         assert (str(busy()), sqlite3.SQLITE_BUSY) == (str(refusal.value), refusal.value.sqlite_errorcode)
 
     stage.loop.run_until_complete(world())
     assert 0 == stage.rows()
+
+
+def test_a_full_disk_refuses_changes_alone(stage: Stage) -> None:
+    """The refusal is the one SQLite gives, by word and by code; one may begin, look, and give up."""
+
+    async def world() -> None:
+        connection = stage.connect(Fated(suffers=StatementFate.FULL))
+        with pytest.raises(sqlite3.OperationalError) as refusal:
+            await pay(connection)
+        assert (str(full()), sqlite3.SQLITE_FULL) == (str(refusal.value), refusal.value.sqlite_errorcode)
+        await connection.rollback()
+
+    stage.loop.run_until_complete(world())
+    assert 0 == stage.rows()
+
+
+def test_what_was_begun_on_a_connection_that_breaks_is_gone(stage: Stage) -> None:
+    """The server undoes it at once, so that nobody waits for its lock; the connection is of no more use."""
+
+    async def world() -> None:
+        faults = Fated()
+        connection = stage.connect(faults)
+        await pay(connection)
+        faults.suffers = StatementFate.LOST
+        with pytest.raises(sqlite3.OperationalError, match="no active connection"):
+            await connection.cursor().execute(PAYMENT, (100,))
+        with pytest.raises(sqlite3.OperationalError, match="no active connection"):
+            await connection.commit()
+        other = stage.connect()
+        await pay(other)
+        await other.commit()
+
+    stage.loop.run_until_complete(world())
+    assert 1 == stage.rows()
 
 
 GONE = "no active connection"

@@ -27,7 +27,17 @@ REACHES = (
     "os.urandom(8)",
     "secrets.token_bytes(8)",
     "secrets.randbelow(9)",
+    "uuid.uuid1()",
     "uuid.uuid4()",
+    "time.gmtime()",
+    "time.localtime()",
+    "time.ctime()",
+    "time.strftime('%F %T')",
+    "os.getrandom(8)",
+    "random.random()",
+    "random.choice('abcdefgh')",
+    "random.randint(1, 10**9)",
+    "random.shuffle([1, 2, 3])",
     "random.SystemRandom().random()",
 )
 REAL_YEARS = range(2025, 2100)
@@ -70,8 +80,27 @@ def test_a_library_is_told_virtual_time(loop: SimLoop) -> None:
 
         assert 1_500_000_000 == said_by("httpx", "time.monotonic_ns()")
         assert 1.5 == said_by("httpx", "time.perf_counter()")
-        assert 1_767_225_601_500_000_000 == said_by("httpx", "time.time_ns()")
-        assert 1_767_225_601.5 == said_by("httpx", "time.time()")
+        assert 1_767_247_201_500_000_000 == said_by("httpx", "time.time_ns()")
+        assert 1_767_247_201.5 == said_by("httpx", "time.time()")
+
+
+def test_a_moment_that_is_known_may_be_put_into_words(loop: SimLoop) -> None:
+    """Formatting a datetime goes by `time.strftime`, and asks for no time."""
+    with sealed(loop, random.Random(1)):
+        assert "1970" == said_by("penpay.application.sly", "time.strftime('%Y', (1970, 1, 1, 0, 0, 0, 3, 1, 0))")
+
+
+def test_a_library_sleeps_in_virtual_time(loop: SimLoop) -> None:
+    """Its sleep takes nobody's time, and calendars say the date at which the world is."""
+    with sealed(loop, random.Random(1)):
+        said_by("httpx", "time.sleep(1.5)")
+
+        assert 1_500_000 == loop.now_us
+        assert "2026-01-01 06:00:01" == said_by("httpx", "time.strftime('%F %T')")
+        assert (2026, 1, 1, 6) == said_by("httpx", "time.gmtime()")[:4]
+        assert (1970, 1, 1) == said_by("httpx", "time.gmtime(0)")[:3]
+    with sealed(loop, random.Random(1)), pytest.raises(Escape, match=r"time\.sleep"):
+        said_by("penpay.application.sly", "time.sleep(1)")
 
 
 @pytest.mark.parametrize("expression", REACHES)

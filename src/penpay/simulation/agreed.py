@@ -41,6 +41,53 @@ def as_agreed(_: World, books: Books) -> Iterator[str]:
                 yield f"I4: Deriv paid another account than the user's ({payment.about})"
 
 
+def at_the_newest_rate(world: World, books: Books) -> Iterator[str]:
+    """I11: the rate that was locked is, of those approved by then, the one that became valid last.
+
+    Which came first is told by the order in which SQLite has written the events, one writer at a time; no clock of ours
+    is believed for it. A clock set back while the batch was under way may have found another one valid.
+    """
+    for row in books.ours(_LOCKED):
+        if row["newest_e8"] == row["rate_mid_e8"]:
+            continue
+        locked_at = moment(row["rate_locked_at"])
+        if not any(timedelta(0) <= shown - locked_at <= _BATCH_AT_MOST for shown in world.wrongness.set_back):
+            yield f"I11: locked at {row['rate_mid_e8']} when {row['newest_e8']} was in force"
+
+
+def at_a_rate_in_force(world: World, books: Books) -> Iterator[str]:
+    """I11: no rate is locked that is too old or not valid yet, and nobody is refused for want of one while one is good.
+
+    An age is told by the clock of whoever locks, so a refusal is right if any clock of this seed could have found none.
+    """
+    max_age = world.lives[0].system.policy.rate_max_age
+    approved = books.ours("SELECT mid_e8, valid_from FROM fx_rates WHERE approved_by IS NOT NULL")
+    for row in books.ours(_LOCKED):
+        ages = [
+            moment(row["rate_locked_at"]) - moment(rate["valid_from"])
+            for rate in approved
+            if rate["mid_e8"] == row["rate_mid_e8"]
+        ]
+        if not any(timedelta(0) <= age <= max_age for age in ages):
+            yield f"I11: locked at {row['rate_mid_e8']}, whose age was {max(ages, default=None)}"
+    skews, tally = world.wrongness.skews, world.oracle.rates
+    for begun_us, answered_us in tally.refused:
+        first = world.loop.begins_at + timedelta(microseconds=begun_us) + min(skews)
+        last = world.loop.begins_at + timedelta(microseconds=answered_us) + max(skews)
+        for agreed_us, valid_from in tally.agreed:
+            if agreed_us <= begun_us and valid_from <= first and last - valid_from <= max_age:
+                yield f"I11: refused for want of a rate at {first}, and one of {valid_from} was in force"
+
+
+_BATCH_AT_MOST: Final = timedelta(seconds=10)
+"""From the moment a batch goes by until it has read its rows: a wait for the write lock, and a few steps."""
+_LOCKED: Final = """SELECT t.rate_mid_e8, t.rate_locked_at,
+    (SELECT r.mid_e8 FROM fx_rates r JOIN domain_events a ON a.aggregate_id = r.id AND a.name = 'FxRateApproved'
+     WHERE a.rowid < c.rowid AND a.batch_id <> c.batch_id AND r.valid_from <= t.rate_locked_at
+     ORDER BY r.valid_from DESC, r.approved_at DESC, r.id DESC LIMIT 1) newest_e8
+    FROM transactions t JOIN domain_events c ON c.aggregate_id = t.id AND c.sequence = 1"""
+
+
 def priced(world: World, books: Books) -> Iterator[str]:
     """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
     approved = {row["mid_e8"] for row in books.ours("SELECT mid_e8 FROM fx_rates WHERE approved_by IS NOT NULL")}
@@ -102,7 +149,7 @@ def asked_of_the_user(world: World, books: Books) -> Iterator[str]:
     for payment in books.payments():
         for request in payment.requests:
             asked = world.oracle.asked_msisdns[request["account_reference"]]
-            if asked - {phones[payment.transaction["deriv_login_id"]]}:
+            if asked - {phones.get(payment.transaction["deriv_login_id"])}:
                 yield f"I4: somebody else's phone was asked ({payment.about})"
 
 

@@ -1,4 +1,4 @@
-"""What seeds have reached of all there is to reach: states, moves between them, reasons for a review, faults.
+"""What seeds have reached of all there is to reach: states, moves, answers, reviews, faults.
 
 A check that is never put to the test holds for nothing, so what no seed has reached is listed. Transactions tell their
 states in their events; evidence has none, so triggers in the seeds' databases write its moves down, and only those that
@@ -11,11 +11,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
-from penpay.application.payments.rows import ReviewReason
+from penpay.application.payments.rows import ReviewReason, WebhookOutcome
+from penpay.domain.deriv.gateway import TransferOutcome
+from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
 from penpay.domain.payments import evidence, transaction
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
@@ -31,6 +34,13 @@ STATE: Final = "evidence"
 EVENTS: Final = (
     "SELECT aggregate_id, payload ->> 'status' FROM domain_events WHERE aggregate_type = ? ORDER BY 1, sequence"
 )
+
+_ANSWERS: Final[Mapping[str, tuple[str, type[StrEnum]]]] = {
+    "push": ("mpesa_request.answered", PushOutcome),
+    "question": ("mpesa_request.asked", PaymentOutcome),
+    "transfer": ("deriv_transfer.answered", TransferOutcome),
+}
+"""What providers can answer, by the kind of call; the audit trail notes which answer it was."""
 
 
 def watch(database: Path) -> None:
@@ -56,6 +66,10 @@ def seen(books: Books) -> Counter[str]:
     for origin, state in books.ours("SELECT origin, state FROM simulated_moves"):
         reached.update(_move(STATE, origin, state))
     reached.update(f"review {reason}" for (reason,) in books.ours("SELECT reason FROM reviews"))
+    reached.update(f"webhook {outcome}" for (outcome,) in books.ours("SELECT outcome FROM webhook_logs"))
+    for kind, (action, _) in _ANSWERS.items():
+        answers = books.ours("SELECT facts ->> 'outcome' FROM audit_logs WHERE action = ?", action)
+        reached.update(f"{kind} {outcome}" for (outcome,) in answers)
     booked = books.ours("SELECT kind FROM ledger_journals WHERE transaction_id IS NOT NULL")
     reached.update(f"journal {kind}" for (kind,) in booked)
     return reached
@@ -79,6 +93,8 @@ def universe() -> dict[str, list[str]]:
         STATUS: [*TransactionStatus, *_edges(transaction.ALLOWED)],
         STATE: [*EvidenceState, *_edges(evidence.ALLOWED)],
         "review": list(ReviewReason),
+        "webhook": list(WebhookOutcome),
+        **{kind: list(outcomes) for kind, (_, outcomes) in _ANSWERS.items()},
         "fault": list(Hazard),
     }
 

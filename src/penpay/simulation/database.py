@@ -25,6 +25,7 @@ _BUSY: Final = "database is locked"
 _ACTION: Final = 4
 """Where an audit row says what was done."""
 _WRITES: Final = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "?(?P<table>\w+)')
+_FULL: Final = "database or disk is full"
 _GONE: Final = "no active connection"
 """What aiosqlite says of a connection that is gone; the product treats the commit's answer as lost then."""
 
@@ -43,6 +44,20 @@ class CommitFate(StrEnum):
     """The connection breaks; the transaction stays open for a while and is then done."""
     LATE_NEVER = "late_never"
     """The same, and is then undone."""
+    FULL = "full"
+    """Refused and undone: there is no room on the disk."""
+
+
+class StatementFate(StrEnum):
+    """What becomes of one statement."""
+
+    DONE = "done"
+    BUSY = "busy"
+    """Refused: somebody else is writing."""
+    FULL = "full"
+    """Refused: there is no room on the disk."""
+    LOST = "lost"
+    """The connection breaks, and what was not committed on it is gone."""
 
 
 class Faults(Protocol):
@@ -56,8 +71,8 @@ class Faults(Protocol):
         """Called when it is done and not answered yet; may never return."""
         ...
 
-    def refuses_statement(self) -> bool:
-        """Whether the next writing transaction or statement is refused as busy."""
+    def before_statement(self, *, in_writing: bool, changes: bool) -> StatementFate:
+        """Called before each statement: whether it belongs to a transaction that writes, and itself changes rows."""
         ...
 
 
@@ -65,6 +80,13 @@ def busy() -> sqlite3.OperationalError:
     """SQLite's refusal while somebody else writes."""
     error = sqlite3.OperationalError(_BUSY)
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
+def full() -> sqlite3.OperationalError:
+    """SQLite's refusal when there is no room."""
+    error = sqlite3.OperationalError(_FULL)
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
     return error
 
 
@@ -168,6 +190,9 @@ class Connection:
         await self._pause()
         if fate is CommitFate.BUSY:
             raise busy()
+        if fate is CommitFate.FULL:
+            self._finish(self._conn.rollback)
+            raise full()
         if fate in {CommitFate.COMMITTED, CommitFate.ANSWER_LOST}:
             self._finish(self._conn.commit)
             self._trace(f"commit {label}")
@@ -205,8 +230,10 @@ class Connection:
         if statement != "BEGIN":  # a reader sees and holds nothing before its first question
             await self._pause()
         self._require()
-        if self._faults is not None and (begins or self._writer) and self._faults.refuses_statement():
-            raise busy()
+        if self._faults is not None:
+            in_writing = begins or self._writer is not None
+            changes = in_writing and _WRITES.match(statement) is not None
+            self._suffer(self._faults.before_statement(in_writing=in_writing, changes=changes))
         waited_ms = 0
         while True:
             try:
@@ -224,6 +251,17 @@ class Connection:
             self._writer = asyncio.current_task()
             self._labels.clear()
             self._tables.clear()
+
+    def _suffer(self, fate: StatementFate) -> None:
+        if fate is StatementFate.BUSY:
+            raise busy()
+        if fate is StatementFate.FULL:
+            raise full()
+        if fate is StatementFate.LOST:
+            self._trace("the connection to the database breaks")
+            self._finish(self._conn.rollback)
+            self._gone = True
+            raise sqlite3.OperationalError(_GONE)
 
     def note(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Name the transaction after what it writes into the audit log, or else after the tables it changes."""

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Final
 
 from penpay.simulation.books import Books, Payment
-from penpay.simulation.ports import START
 from penpay.simulation.quiet import moment
 
 _EVENTS: Final = """SELECT payload ->> 'status' status, recorded_at FROM domain_events
@@ -31,8 +30,8 @@ class Ending:
     """When its status changed for the last time, in virtual milliseconds since the world began."""
 
 
-def endings(books: Books) -> tuple[Ending, ...]:
-    """Every transaction in a world's books, by id."""
+def endings(books: Books, begins_at: datetime) -> tuple[Ending, ...]:
+    """Every transaction in the books of a world that began then, by id."""
     return tuple(
         Ending(
             status=payment.status,
@@ -40,13 +39,13 @@ def endings(books: Books) -> tuple[Ending, ...]:
             reasons=tuple(sorted(payment.reasons)),
             requests=tuple(row["state"] for row in payment.requests),
             transfers=tuple(row["state"] for row in payment.transfers),
-            settled_ms=(_settled_at(books, payment) - START) // timedelta(milliseconds=1),
+            settled_ms=(settled_at(books, payment) - begins_at) // timedelta(milliseconds=1),
         )
         for payment in books.payments()
     )
 
 
-def _settled_at(books: Books, payment: Payment) -> datetime:
+def settled_at(books: Books, payment: Payment) -> datetime:
     """The moment of the first event of the last status; what comes after it changes nothing for the user."""
     events = books.ours(_EVENTS, payment.transaction["id"])
     *_, last = (list(same) for _, same in groupby(events, key=lambda event: event["status"]))

@@ -6,10 +6,8 @@ by that much, under that reason, and the fault history must hold something that 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from penpay.infrastructure.security.checkpoint_keys import CheckpointKey, CheckpointPublicKey
@@ -20,6 +18,8 @@ from penpay.infrastructure.sql.replay import SqlHistory
 from penpay.simulation.agreed import (
     as_agreed,
     asked_of_the_user,
+    at_a_rate_in_force,
+    at_the_newest_rate,
     converted_as_priced,
     kept_as_reviewed,
     on_own_wallets,
@@ -27,9 +27,13 @@ from penpay.simulation.agreed import (
     priced,
 )
 from penpay.simulation.books import Books, Payment, identifier
+from penpay.simulation.excused import Logged, unforeseen, without_cause
+from penpay.simulation.posted import as_posted
 from penpay.simulation.profile import Hazard
 from penpay.simulation.quiet import moment
 from penpay.simulation.template import AGENT_CENTS, AGENT_LOGIN_ID, WALLET_CENTS
+from penpay.simulation.timely import neither_early_nor_late
+from penpay.simulation.told import as_asked, shown
 
 if TYPE_CHECKING:
     from penpay.simulation.world import World
@@ -40,40 +44,8 @@ _UNBOOKED: Final = frozenset({"PAYMENT_UNRESOLVED", "IDENTITY_MISMATCH"})
 _IN_DOUBT: Final = frozenset({"DERIV_UNRESOLVED", "DERIV_DUPLICATE"})
 """Reasons that say: Deriv may have paid out, and our books hold it in flight."""
 
-H = Hazard
-_INTERRUPTED: Final = frozenset(
-    {H.CRASH, H.PAUSE, H.COMMIT_LOST, H.DATABASE_BUSY, H.REPLY_LOST, H.REQUEST_LOST, H.SLOW_NETWORK, H.CLOCK_JUMP}
-)
-"""What can cut a call off, or make a lease lapse, at our side."""
-_JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
-    "AMOUNT_OR_PHONE_MISMATCH": {H.CALLBACK_ALTERED, H.FORGER},
-    "IDENTITY_MISMATCH": {H.FORGER},
-    "PAYMENT_REFUTED": {H.FORGER},
-    "CONTRADICTION": {H.FORGER, H.CALLBACK_ALTERED},
-    "PAYMENT_UNRESOLVED": {
-        H.PENDING_FOR_EVER,
-        H.PUSH_SPOILT,
-        H.PUSH_REFUSED,
-        H.SLOW_REPLY,
-        H.CALLBACK_FIRST,
-        H.FORGER,
-        *_INTERRUPTED,
-    },
-    "DERIV_REFUSED": {H.DERIV_REFUSES},
-    "DERIV_UNRESOLVED": {
-        *(H.DERIV_DROP_BEFORE, H.DERIV_WRONG_ANSWER, H.DERIV_LATE_ANSWER, H.DERIV_REFUSES, H.DERIV_DOWN),
-        *(H.DERIV_STATEMENT_LAG, H.DERIV_DROP_AFTER, H.DERIV_RATE_LIMITED),
-        *_INTERRUPTED,
-    },
-    "DERIV_DUPLICATE": (),
-    "CONFIRMED_LATE": {H.FORGER, H.CALLBACK_ALTERED, *_INTERRUPTED, H.DARAJA_DOWN},
-    "DELIVERY_DEAD": (),
-}
-"""By reason: the faults one of which must have been possible; a review without cause is work for nobody's good."""
-_DATABASE_TROUBLE: Final = ("Overloaded", "CommitUnresolved", "Transient", "OperationalError", "CommitUnknown")
 
-
-async def check(world: World, errors: Sequence[str]) -> list[str]:
+async def check(world: World, errors: Sequence[Logged]) -> list[str]:
     """Every invariant that does not hold, the weightiest first."""
     books = world.books
     broken = [
@@ -90,11 +62,15 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
             on_own_wallets,
             _final,
             _decided,
+            neither_early_nor_late,
             _delivered,
             _audited,
+            at_the_newest_rate,
+            at_a_rate_in_force,
             priced,
             converted_as_priced,
             asked_of_the_user,
+            as_asked,
             _promises,
         )
         for finding in invariant(world, books)
@@ -102,8 +78,10 @@ async def check(world: World, errors: Sequence[str]) -> list[str]:
     broken.extend(await _provable(world))
     found = await world.lives[0].system.ledger_books.verify()
     broken.extend(f"I1: ledger verify: {one.check} {one.subject} {one.difference_cents}" for one in found)
+    broken.extend(await shown(world, books))
     broken.extend(await _repetition(world, books))
-    broken.extend(_unforeseen(world, errors))
+    broken.extend(await as_posted(world, books))
+    broken.extend(unforeseen(world, errors))
     return broken
 
 
@@ -245,9 +223,8 @@ def _decided(world: World, books: Books) -> Iterator[str]:
         keys = [(review["reason"], review["amount_cents"]) for review in payment.reviews]
         if len(keys) != len({reason for reason, _ in keys}):
             yield f"I7: one question twice: {sorted(keys)} ({payment.about})"
-        for reason in payment.reasons:
-            if not any(world.profile.level(hazard) for hazard in _JUSTIFIED[reason]):
-                yield f"I7: {reason} without a cause ({payment.about})"
+        for reason in without_cause(world, books, payment):
+            yield f"I7: {reason} without a cause ({payment.about})"
         for evidence in (*payment.requests, *payment.transfers):
             if evidence["state"] not in {"CONFIRMED", "FAILED"} and not payment.reviews:
                 yield f"I7: evidence is {evidence['state']} and nobody looks ({payment.about})"
@@ -305,13 +282,10 @@ async def _provable(world: World) -> list[str]:
     return broken
 
 
-def _promises(world: World, books: Books) -> Iterator[str]:
-    """I12, I14: what users were told is kept; nobody calls out with a transaction open."""
-    known = {payment.id for payment in books.payments()}
-    for answer in world.users.promises.accepted.values():
-        if (told := str(json.loads(answer, parse_float=Decimal)["id"])) not in known:
-            yield f"I12: {told} was accepted and is not there"
+def _promises(world: World, _: Books) -> Iterator[str]:
+    """I12 to I14: what users were told is kept, limits too; nobody calls out with a transaction open."""
     yield from world.users.promises.broken
+    yield from world.oracle.broken
     yield from world.network.broken_rules
 
 
@@ -320,7 +294,7 @@ async def _repetition(world: World, books: Books) -> list[str]:
     broken = []
     heard = list(world.oracle.heard)
     # Where somebody forges, a true callback may have been set aside for naming another prompt, until we knew better.
-    receipts = not world.profile.level(H.FORGER)
+    receipts = not world.profile.level(Hazard.FORGER)
     for forged in (False, True):
         before = books.balances() if forged else books.money(receipts=receipts) + books.reviews()
         await world.deliver_again([one for one in heard if one.is_forged is forged])
@@ -331,15 +305,3 @@ async def _repetition(world: World, books: Books) -> list[str]:
                 f"I9: {'forged ' if forged else ''}callbacks told again have changed something: {changed[:2]}"
             )
     return broken
-
-
-def _unforeseen(world: World, errors: Sequence[str]) -> Iterator[str]:
-    """I15: no error that nobody foresaw, no task that ended in one unseen."""
-    # A process that stops with the write lock in hand makes the others wait for longer than they will.
-    troubled = any(world.profile.level(hazard) for hazard in (H.DATABASE_BUSY, H.COMMIT_LOST, H.PAUSE))
-    for error in errors:
-        if not (troubled and any(name in error for name in _DATABASE_TROUBLE)):
-            yield f"I15: {error}"
-    for task in world.loop.tasks:
-        if task.done() and not task.cancelled() and task._log_traceback:  # noqa: SLF001  (whether anybody has looked)
-            yield f"I15: task {task.get_name()} ended in {task.exception()!r}"

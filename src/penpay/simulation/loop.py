@@ -16,13 +16,16 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-_STEPS_AT_MOST: Final = 400_000
+_STEPS_AT_MOST: Final = 120_000
 """A seed takes some ten thousand steps; more than this is a loop that does not end."""
 MICROSECONDS: Final = 1_000_000
+START: Final = datetime(2026, 1, 1, 6, tzinfo=UTC)
+"""When virtual time begins, unless a world begins elsewhere."""
 
 
 class Escape(BaseException):
@@ -63,8 +66,9 @@ def current_process() -> Process | None:
 class SimLoop(asyncio.BaseEventLoop):
     """The loop of one seed. Steps are drawn from `chance`; threads, sockets and signals raise Escape."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, *, begins_at: datetime = START) -> None:
         super().__init__()
+        self.begins_at = begins_at
         self._chance = chance
         self._now_us = 0
         self._ready: list[asyncio.Handle] = []

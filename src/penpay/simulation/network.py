@@ -20,21 +20,36 @@ from starlette.types import ASGIApp, Message
 
 from penpay.sandbox.deriv.memory import MemorySocket
 from penpay.simulation.loop import Process, SimLoop, current_process
+from penpay.simulation.mangling import mangled, rows_unreadable, without_rows
 from penpay.simulation.nemesis import Nemesis, Notes
 from penpay.simulation.profile import Hazard
 
 _DERIV_CALLS: Final = ("paymentagent_transfer", "statement", "authorize")
 """The calls that have crash points."""
+_STATEMENT: Final = "call statement"
+_DARAJA: Final = ("/mpesa/", "/oauth/")
+FOREIGN: Final = "203.0.113.77"
+"""Nobody we take callbacks from."""
 _READ_SECONDS: Final = 30
 """How long a caller waits for an answer, as the product's own client does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A request as it reached its server."""
+
+    path: str
+    address: str
+    """Where it came from."""
+    body: bytes
 
 
 class Tap(Protocol):
     """Sees what was delivered, and what was answered, whether or not the answer arrives."""
 
-    def request(self, path: str, body: bytes) -> None: ...
+    def request(self, request: Delivered) -> None: ...
 
-    def answered(self, sender: Process | None, path: str, request: bytes, status: int) -> None: ...
+    def answered(self, sender: Process | None, request: Delivered, status: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -78,6 +93,7 @@ class Network:
         self.deriv_connect: Callable[[], Coroutine[Any, Any, MemorySocket]]
         self.deriv_process: Process
         self.deriv_is_down = False
+        self.is_statement_unreadable = False
         self._deriv_sockets: list[MemorySocket] = []
 
     def client(self) -> httpx.AsyncClient:
@@ -125,6 +141,9 @@ class Network:
             self._notes.trace(f"lost reply {request.method} {_short(path)}")
             raise httpx.ReadError("connection reset", request=request)
         await self._latency()
+        if path.startswith(_DARAJA) and self._nemesis.strikes(Hazard.MANGLED_ANSWER):
+            answer.body = mangled(answer.body, self._nemesis)
+            self._notes.trace(f"mangled answer {_short(path)} {_digest(answer.body)}")
         content = httpx.ByteStream(answer.body)
         return httpx.Response(answer.status, headers=answer.headers, stream=content, request=request)
 
@@ -164,11 +183,16 @@ class Network:
             raise httpx.ConnectError("connection refused", request=request)
         path = request.url.path
         self._notes.trace(f"-> {process} {request.method} {_short(path)} {_digest(body)}")
-        self._tap.request(path, body)
         outcome: asyncio.Future[_Answer] = self._loop.create_future()
+        is_ours = path.startswith("/api/")
+        hangs_up = is_ours and self._nemesis.strikes(Hazard.HANG_UP)
+        is_callback = path.startswith("/api/v1/callbacks")
+        address = FOREIGN if is_callback and self._nemesis.strikes(Hazard.FOREIGN_ADDRESS) else "127.0.0.1"
+        delivered = Delivered(path, address, body)
+        self._tap.request(delivered)
 
         async def serve() -> None:
-            answer = await _run(app, request, body)
+            answer = await _run(app, request, body, address=address, hangs_up=hangs_up)
             if not outcome.done():
                 outcome.set_result(answer)
 
@@ -183,12 +207,14 @@ class Network:
             task.add_done_callback(lambda done: died() if done.cancelled() or done.exception() else None)
             async with asyncio.timeout(_READ_SECONDS):
                 answer = await outcome
+            if hangs_up:
+                raise httpx.ReadError("hung up", request=request)
         except TimeoutError:
             raise httpx.ReadTimeout("no answer", request=request) from None
         finally:
             process.on_crash.remove(died)
         self._notes.trace(f"<- {process} {answer.status} {_short(path)} {_digest(answer.body)}")
-        self._tap.answered(sender, path, body, answer.status)
+        self._tap.answered(sender, delivered, answer.status)
         return answer
 
     async def _latency(self) -> None:
@@ -250,6 +276,8 @@ class _Socket:
         self._socket = socket
         self._unanswered: dict[int, str] = {}
         """By req_id: the calls whose answer is to come."""
+        self._is_half_open = False
+        """The other end is gone, and nobody here will ever be told."""
 
     async def send(self, text: str) -> None:
         network = self._network
@@ -261,12 +289,19 @@ class _Socket:
             await network._nemesis.point(f"before {place}")  # noqa: SLF001  (its other half)
             self._unanswered[request["req_id"]] = place
         await asyncio.sleep(network._chance.randint(1, 40) / 1_000)  # noqa: SLF001  (as above)
-        await self._socket.send(text)
+        is_silent = self._is_half_open
+        if place is not None and not is_silent and network._nemesis.strikes(Hazard.HALF_OPEN):  # noqa: SLF001  (as above)
+            self._is_half_open = True
+            is_silent = network._nemesis.choose(Hazard.HALF_OPEN, (True, False))  # noqa: SLF001  (as above)
+        if not is_silent:
+            await self._socket.send(text)
 
     async def recv(self) -> str:
         nemesis = self._network._nemesis  # noqa: SLF001  (as above)
         try:
             text = await self._socket.recv()
+            while self._is_half_open:
+                text = await self._socket.recv()
         except ConnectionError:
             while self._unanswered:
                 await nemesis.point(f"after {self._unanswered.popitem()[1]}")
@@ -275,14 +310,19 @@ class _Socket:
         place = self._unanswered.pop(json.loads(text, parse_float=Decimal).get("req_id"), None)
         if place is not None:
             await nemesis.point(f"after {place}")
+            if self._network.is_statement_unreadable and place == _STATEMENT:
+                self._network._notes.reach(f"fault {Hazard.STATEMENT_UNREADABLE}")  # noqa: SLF001  (as above)
+                return nemesis.choose(Hazard.STATEMENT_UNREADABLE, (without_rows, rows_unreadable))(text)
+            if nemesis.strikes(Hazard.MANGLED_ANSWER):
+                return mangled(text.encode(), nemesis).decode()
         return text
 
     async def close(self) -> None:
         await self._socket.close()
 
 
-async def _run(app: ASGIApp, request: httpx.Request, body: bytes) -> _Answer:
-    """What an ASGI server does for one request."""
+async def _run(app: ASGIApp, request: httpx.Request, body: bytes, *, address: str, hangs_up: bool) -> _Answer:
+    """What an ASGI server does for one request; a caller who hangs up has sent half of it."""
     answer = _Answer()
     scope = {
         "type": "http",
@@ -295,7 +335,7 @@ async def _run(app: ASGIApp, request: httpx.Request, body: bytes) -> _Answer:
         "raw_path": request.url.raw_path.split(b"?")[0],
         "query_string": request.url.query,
         "server": (request.url.host, request.url.port),
-        "client": ("127.0.0.1", 40_000),
+        "client": (address, 40_000),
         "root_path": "",
         "state": {},
     }
@@ -308,6 +348,9 @@ async def _run(app: ASGIApp, request: httpx.Request, body: bytes) -> _Answer:
             await gone.wait()
             return {"type": "http.disconnect"}
         asked = True
+        if hangs_up:
+            gone.set()
+            return {"type": "http.request", "body": body[: len(body) // 2], "more_body": True}
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx
 
+from penpay.domain.mobile_money.stk_push import ABOVE_DAILY_LIMIT
 from penpay.domain.shared.errors import DomainError
 from penpay.sandbox.phone import NoPrompt, Prompt, SimulatedPhone
 from penpay.simulation.nemesis import Nemesis, Notes
@@ -35,6 +36,7 @@ _RANK: Final[Mapping[str, int]] = {
 }
 """How far a status is; what a user sees never goes back."""
 _TRIES: Final = 12
+_OUT_OF_RANGE: Final = "amount_out_of_range"
 _BAD: Final[tuple[dict[str, object], ...]] = (
     {"amount_cents": -100},
     {"amount_cents": 0},
@@ -62,6 +64,8 @@ class Person:
 class Promises:
     """What users were told, and where it was not kept."""
 
+    asked: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    """By idempotency key: what was asked for."""
     accepted: dict[str, bytes] = field(default_factory=dict)
     """By idempotency key: the answer."""
     transactions: dict[str, str] = field(default_factory=dict)
@@ -80,13 +84,18 @@ class Users:
         profile: Profile,
         nemesis: Nemesis,
         notes: Notes,
+        oracle: Oracle,
+        limits_cents: tuple[int, int],
         script: Script | None = None,
     ) -> None:
+        """`limits_cents`: the least and the most that may be asked for, in USD."""
         self._client = client
         self._chance = chance
         self._profile = profile
         self._nemesis = nemesis
         self._notes = notes
+        self._oracle = oracle
+        self._limits_cents = limits_cents
         self._script = script
         self.promises = Promises()
 
@@ -96,6 +105,11 @@ class Users:
             await asyncio.sleep(self._chance.randint(0, 8_000) / 1_000)
             key = f"user-{person.number}-deposit-{number}-key"
             body = self._body(person, key)
+            if self._nemesis.strikes(Hazard.AMOUNT_AT_LIMIT):
+                cents = self._nemesis.choose(Hazard.AMOUNT_AT_LIMIT, self._limits_cents)
+                body = {**body, "amount_cents": cents, "currency": "USD"}
+                await self._ask_beyond(person, body)
+            self.promises.asked[key] = body
             if self._nemesis.strikes(Hazard.BAD_REQUEST):
                 await self._ask_badly(person, body)
             taps = 1 + (self._chance.randint(1, 2) if self._nemesis.strikes(Hazard.DOUBLE_TAP) else 0)
@@ -122,6 +136,7 @@ class Users:
         """Ask until there is an answer; always under the same key, as the user's app would."""
         key = str(body["idempotency_key"])
         for _ in range(_TRIES):
+            begun_us = self._oracle.now_us()
             try:
                 answer = await self._post(person, body)
             except httpx.TransportError:
@@ -136,11 +151,16 @@ class Users:
             code = _object(answer.content).get("code")
             if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or code == "in_progress":
                 self._notes.reach(f"user is told {code}")
-                if code not in {"overloaded", "in_progress", "commit_unresolved", "not_ready"}:
+                if code == "fx_unavailable":
+                    self._oracle.rates.refused.append((begun_us, self._oracle.now_us()))
+                    self._notes.reach(f"fault {Hazard.RATE_STALE}")
+                elif code not in {"overloaded", "in_progress", "commit_unresolved", "not_ready"}:
                     self.promises.broken.append(f"a request was answered {answer.status_code} {code}")
                 await asyncio.sleep(self._chance.randint(1, 10))
                 continue
             self._notes.reach(f"user is refused {code}")
+            if code == _OUT_OF_RANGE:
+                self.promises.broken.append(f"I12: {body['amount_cents']} {body['currency']} cents are out of range")
             return None
         return None
 
@@ -153,6 +173,20 @@ class Users:
             return
         if answer.status_code < httpx.codes.BAD_REQUEST:
             self.promises.broken.append(f"I12: a request with {bad} was accepted")
+
+    async def _ask_beyond(self, person: Person, body: Mapping[str, object]) -> None:
+        """Ask for a cent less than the least or more than the most, which must be refused for that."""
+        least, most = self._limits_cents
+        cents = self._nemesis.choose(Hazard.AMOUNT_AT_LIMIT, (least - 1, most + 1))
+        beyond = {**body, "idempotency_key": f"{body['idempotency_key']}-beyond", "amount_cents": cents}
+        try:
+            answer = await self._post(person, beyond)
+        except httpx.TransportError:
+            return
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            return
+        if (code := _object(answer.content).get("code")) != _OUT_OF_RANGE:
+            self.promises.broken.append(f"I12: {cents} USD cents were answered {answer.status_code} {code}")
 
     async def _ask_otherwise(self, person: Person, body: Mapping[str, object]) -> None:
         other = {**body, "amount_cents": int(str(body["amount_cents"])) + 100}
@@ -178,7 +212,7 @@ class Users:
     async def look(self, person: Person, transaction_id: str) -> None:
         """See how far a deposit is; it must not have gone back."""
         try:
-            answer = await self._client.get(f"{API}/api/v1/transactions/{transaction_id}", headers=_credential(person))
+            answer = await self.ask_about(person, transaction_id)
         except httpx.TransportError:
             return
         if answer.status_code != httpx.codes.OK:
@@ -188,6 +222,10 @@ class Users:
         if _RANK[status] < _RANK[before] or (before in _ENDED and status not in {before, "REVERSED"}):
             self.promises.broken.append(f"I12: {transaction_id} was {before} and is {status}")
         self.promises.transactions[transaction_id] = status
+
+    async def ask_about(self, person: Person, transaction_id: str) -> httpx.Response:
+        """What a person is shown of a deposit. Raises httpx's transport errors."""
+        return await self._client.get(f"{API}/api/v1/transactions/{transaction_id}", headers=_credential(person))
 
     async def _post(self, person: Person, body: Mapping[str, object]) -> httpx.Response:
         return await self._client.post(f"{API}/api/v1/deposits", json=dict(body), headers=_credential(person))
@@ -223,6 +261,7 @@ async def answer_prompts(
         notes.reach(f"payer {doing}")
         if doing == "sleeps":
             continue
+        asked_on = oracle.today
         try:
             if doing == "cancels":
                 await phone.cancel()
@@ -234,6 +273,9 @@ async def answer_prompts(
         notes.reach(f"payer is told {result.code}")
         if result.code == "0":
             oracle.paid(prompt, phone.number.msisdn)
+        elif result.code == ABOVE_DAILY_LIMIT.code:
+            notes.reach(f"fault {Hazard.DAILY_LIMIT}")
+            oracle.barred(prompt, phone.number.msisdn, asked_on)
 
 
 class Forger:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from penpay.simulation.loop import SimLoop
 
 _LONG_MS: Final = 400
 """Shorter waits, as between two tries at a transaction, end when they should."""
-START: Final = datetime(2026, 1, 1, 6, tzinfo=UTC)
-"""When virtual time begins."""
 
 
 class SimClock:
@@ -26,7 +24,7 @@ class SimClock:
         """How far it is ahead of the true time."""
 
     def now(self) -> datetime:
-        return START + timedelta(microseconds=self._loop.now_us) + self.skew
+        return self._loop.begins_at + timedelta(microseconds=self._loop.now_us) + self.skew
 
     def monotonic_ms(self) -> int:
         return self._loop.now_us // 1_000

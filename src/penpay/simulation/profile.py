@@ -7,8 +7,9 @@ far enough to meet what lies behind; one in which a single thing goes wrong all 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -72,9 +73,47 @@ class Hazard(StrEnum):
     """New exchange rates are entered and approved while deposits are under way."""
     PENDING_FOR_EVER = "pending_for_ever"
     """M-Pesa never tells what became of some prompts, not even when everything else is repaired."""
+    ENDURING = "enduring"
+    """The world stays broken for a while after people have stopped asking."""
+    OWN_OUTAGE = "own_outage"
+    """None of our processes runs, for ten minutes to several hours."""
+    DISK_FULL = "disk_full"
+    DATABASE_LOST = "database_lost"
+    """The connection breaks in the middle of a transaction, or of a question."""
+    HALF_OPEN = "half_open"
+    """A session with Deriv that never answers again and never ends."""
+    HANG_UP = "hang_up"
+    """Whoever calls us hangs up in the middle of the request."""
+    FOREIGN_ADDRESS = "foreign_address"
+    """Callbacks that come from an address we do not take them from."""
+    MANGLED_ANSWER = "mangled_answer"
+    """Answers of providers that are cut, miss fields, or hold something of another type; or fields nobody knows."""
+    STATEMENT_UNREADABLE = "statement_unreadable"
+    """No page of Deriv's statement can be read for a while."""
+    AGENT_EMPTY = "agent_empty"
+    """Our account at Deriv has too little for any transfer for a while."""
+    RATE_LEAPS = "rate_leaps"
+    """A new exchange rate is further from the last one than may be approved without another look."""
+    RATE_STALE = "rate_stale"
+    """The exchange rate grows too old, and a new one is agreed on only after a while."""
+    AMOUNT_AT_LIMIT = "amount_at_limit"
+    """Users ask for the least and the most they may, and for a cent beyond."""
+    DAILY_LIMIT = "daily_limit"
+    """Subscribers have paid so much today that the operator lets them pay little more."""
 
 
+DRAWN_LAST: Final = frozenset(list(Hazard)[list(Hazard).index(Hazard.ENDURING) :])
+"""They are drawn after everything else and from chance of their own, so that they move no other draw."""
 _PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 120, Level.EXTREME: 600}
+
+
+_DAYS: Final = tuple(
+    datetime(*day, tzinfo=UTC)
+    for day in ((2026, 1, 1), (2026, 4, 30), (2026, 12, 31), (2027, 2, 28), (2028, 2, 28), (2028, 2, 29), (2029, 7, 15))
+)
+_MORNING: Final = timedelta(hours=6)
+_BEFORE_MIDNIGHT: Final = timedelta(hours=20)
+"""Nairobi is three hours ahead of UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +156,25 @@ def profile_of(seed: int) -> Profile:
     return draw_profile(random.Random(f"{seed}/profile"))  # noqa: S311  (repeatable on purpose)
 
 
+def beginning_of(seed: int) -> datetime:
+    """When this seed's world begins: often shortly before midnight in Nairobi, and at the end of months and years."""
+    chance = random.Random(f"{seed}/beginning")  # noqa: S311  (repeatable on purpose)
+    day = chance.choice(_DAYS)
+    return day + chance.choice((_MORNING, _BEFORE_MIDNIGHT + timedelta(minutes=chance.randint(0, 59))))
+
+
 def draw_profile(chance: random.Random) -> Profile:
     """The world of a seed."""
     share = chance.choice((1, 2, 4, 6))
-    hazards = {}
-    for hazard in Hazard:
-        if chance.randrange(12) < share:
-            hazards[hazard] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
-    return Profile(
+    hazards: dict[Hazard, Level] = {}
+
+    def draw(candidates: Iterable[Hazard]) -> None:
+        for hazard in candidates:
+            if chance.randrange(12) < share:
+                hazards[hazard] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
+
+    draw(hazard for hazard in Hazard if hazard not in DRAWN_LAST)
+    profile = Profile(
         users=chance.randint(1, 3),
         deposits=chance.randint(1, 2),
         processes=chance.choice((1, 1, 2)),
@@ -133,3 +183,5 @@ def draw_profile(chance: random.Random) -> Profile:
         strict_tokens=chance.randrange(4) == 0,
         limited_queries=chance.randrange(6) == 0,
     )
+    draw(hazard for hazard in Hazard if hazard in DRAWN_LAST)
+    return profile

@@ -42,16 +42,20 @@ _FORCED: Final = (
     ("1", "The balance is insufficient."),
     ("1025", "An error occurred."),
 )
+_TRANSFER: Final = "paymentagent_transfer"
+_EMPTY: Final = "Your account balance is insufficient for this transaction."
 _REFUSALS: Final = (
     "You cannot transfer to account CR0, as their cashier is locked.",
     "Your cashier is locked.",
-    "Your account balance is insufficient for this transaction.",
+    _EMPTY,
     "This is a sentence nobody has listed.",
 )
 
 
-def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random, notes: Notes) -> None:
-    """Put the profile's faults of Daraja into force."""
+def break_daraja(
+    plan: FaultPlan, profile: Profile, chance: random.Random, notes: Notes, *, comes_late: Callable[[int], None]
+) -> None:
+    """Put the profile's faults of Daraja into force; `comes_late` is told in how many ms a callback is to come."""
 
     def some(kinds: tuple[Spoilt, ...]) -> list[Spoilt]:
         return chance.sample(kinds, 2)
@@ -68,7 +72,7 @@ def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random, notes
         Hazard.CALLBACK_FIRST: [CallbackFirst(at_most_ms=25_000)],
         Hazard.CALLBACK_LOST: [LostCallback()],
         Hazard.CALLBACK_REPEATED: [RepeatedCallback(times=chance.randint(2, 3))],
-        Hazard.CALLBACK_LATE: [LateCallback(milliseconds=chance.choice((5, 60, 180)) * _MINUTE_MS)],
+        Hazard.CALLBACK_LATE: [LateCallback(milliseconds=chance.choice((5, 60, 300)) * _MINUTE_MS)],
         Hazard.CALLBACK_ALTERED: [
             AlteredCallback(amount_cents=chance.randint(1, 9_000) * 100),
             AlteredCallback(msisdn="254712999999"),
@@ -84,32 +88,42 @@ def break_daraja(plan: FaultPlan, profile: Profile, chance: random.Random, notes
                 share = max(1, profile.permille(hazard) // len(faults))
                 plan.add(FaultRule(fault=fault, times=None, permille=share))
     causes = [(fault, hazard) for hazard, faults in menu.items() for fault in faults]
-    plan.take = _noted(plan.take, causes, notes)  # type: ignore[method-assign]  # the same, and it is noted
+    take = _noted(plan.take, causes, notes)
+
+    def taking(*arguments: Any, **options: Any) -> Any:
+        struck = take(*arguments, **options)
+        if isinstance(struck, LateCallback):
+            comes_late(struck.milliseconds)
+        return struck
+
+    plan.take = taking  # type: ignore[method-assign]  # the same, and it is noted
 
 
-def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random, notes: Notes) -> None:
-    """Put the profile's faults of Deriv into force."""
+def break_deriv(
+    plan: deriv.FaultPlan, profile: Profile, chance: random.Random, notes: Notes, *, is_agent_empty: Callable[[], bool]
+) -> None:
+    """Put the profile's faults of Deriv into force; while `is_agent_empty` our account there can pay nobody."""
     menu: dict[Hazard, list[tuple[str, deriv.CallFault | deriv.PushFault]]] = {
-        Hazard.DERIV_DROP_BEFORE: [("paymentagent_transfer", deriv.DropBeforeCommit())],
-        Hazard.DERIV_DROP_AFTER: [("paymentagent_transfer", deriv.DropAfterCommit())],
+        Hazard.DERIV_DROP_BEFORE: [(_TRANSFER, deriv.DropBeforeCommit())],
+        Hazard.DERIV_DROP_AFTER: [(_TRANSFER, deriv.DropAfterCommit())],
         Hazard.DERIV_WRONG_ANSWER: [
-            ("paymentagent_transfer", deriv.WrongResponse(committed=True)),
-            ("paymentagent_transfer", deriv.WrongResponse(committed=False)),
-            ("paymentagent_transfer", deriv.OutputValidationFailed()),
+            (_TRANSFER, deriv.WrongResponse(committed=True)),
+            (_TRANSFER, deriv.WrongResponse(committed=False)),
+            (_TRANSFER, deriv.OutputValidationFailed()),
             ("statement", deriv.WrongResponse(committed=False)),
         ],
         Hazard.DERIV_LATE_ANSWER: [
-            ("paymentagent_transfer", deriv.AnswerAfter(chance.randint(100, 60_000))),
+            (_TRANSFER, deriv.AnswerAfter(chance.randint(100, 60_000))),
             ("statement", deriv.AnswerAfter(chance.randint(100, 60_000))),
         ],
         Hazard.DERIV_RATE_LIMITED: [
-            ("paymentagent_transfer", deriv.RateLimited()),
+            (_TRANSFER, deriv.RateLimited()),
             ("statement", deriv.RateLimited()),
         ],
-        Hazard.DERIV_TOKEN_REVOKED: [("paymentagent_transfer", deriv.TokenRevoked())],
+        Hazard.DERIV_TOKEN_REVOKED: [(_TRANSFER, deriv.TokenRevoked())],
         Hazard.DERIV_REFUSES: [
-            ("paymentagent_transfer", deriv.Refuse(chance.choice(_REFUSALS))),
-            ("paymentagent_transfer", deriv.Refuse("Request too frequent. Please try again later.")),
+            (_TRANSFER, deriv.Refuse(chance.choice(_REFUSALS))),
+            (_TRANSFER, deriv.Refuse("Request too frequent. Please try again later.")),
         ],
         Hazard.DERIV_STATEMENT_LAG: [("statement", deriv.StatementLag(chance.choice((5, 60, 400)) * 1_000))],
         Hazard.DERIV_PUSHES: [("transaction", deriv.DuplicatePush()), ("transaction", deriv.LosePush())],
@@ -119,12 +133,20 @@ def break_deriv(plan: deriv.FaultPlan, profile: Profile, chance: random.Random, 
             if profile.permille(hazard):
                 share = max(1, profile.permille(hazard) // len(faults)) * 1_000
                 plan.add(deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share))
-                if call == "paymentagent_transfer":
+                if call == _TRANSFER:
                     plan.add(
                         deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True)
                     )
     causes = [(fault, hazard) for hazard, faults in menu.items() for _, fault in faults]
-    plan.strike_call = _noted(plan.strike_call, causes, notes)  # type: ignore[method-assign]  # as above
+    strike = _noted(plan.strike_call, causes, notes)
+
+    def striking(call: str, **options: Any) -> Any:
+        if call == _TRANSFER and is_agent_empty():
+            notes.reach(f"fault {Hazard.AGENT_EMPTY}")
+            return [deriv.Refuse(_EMPTY)]
+        return strike(call, **options)
+
+    plan.strike_call = striking  # type: ignore[method-assign]  # as above
     plan.strike_push = _noted(plan.strike_push, causes, notes)  # type: ignore[method-assign]  # as above
 
 

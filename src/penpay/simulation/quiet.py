@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from penpay.simulation.books import Books
-from penpay.simulation.ports import START
 
 _DUE: Final = """
     SELECT max(due_at, coalesce(lease_until, due_at)) FROM deliveries WHERE NOT dead
@@ -23,17 +22,17 @@ _LEASES: Final = """
 """
 
 
-def next_due_us(books: Books) -> int | None:
+def next_due_us(books: Books, begins_at: datetime) -> int | None:
     """Virtual microseconds of the earliest moment at which somebody must act; None when all is done."""
     found = [row[0] for row in (*books.ours(_DUE), *books.operators(_PROMPTED))]
     if not found:
         return None
-    return (moment(min(found)) - START) // timedelta(microseconds=1)
+    return (moment(min(found)) - begins_at) // timedelta(microseconds=1)
 
 
-def leases_us(books: Books) -> list[int]:
+def leases_us(books: Books, begins_at: datetime) -> list[int]:
     """Virtual microseconds at which the leases end that are held on what calls out."""
-    return [(moment(row[0]) - START) // timedelta(microseconds=1) for row in books.ours(_LEASES)]
+    return [(moment(row[0]) - begins_at) // timedelta(microseconds=1) for row in books.ours(_LEASES)]
 
 
 def moment(text: str) -> datetime:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -26,27 +26,29 @@ from penpay.simulation import coverage
 from penpay.simulation.database import Connection
 from penpay.simulation.endings import Ending, endings
 from penpay.simulation.escapes import sealed
+from penpay.simulation.excused import ErrorLog
 from penpay.simulation.invariants import check
-from penpay.simulation.loop import Escape, SimLoop, Stuck
+from penpay.simulation.loop import START, Escape, SimLoop, Stuck
 from penpay.simulation.network import Network
 from penpay.simulation.people import Person
 from penpay.simulation.ports import SimClock, SimRandom
-from penpay.simulation.profile import Profile, profile_of
+from penpay.simulation.profile import Profile, beginning_of, profile_of
 from penpay.simulation.script import Script
+from penpay.simulation.surroundings import begin
 from penpay.simulation.template import (
     PIN_LOG2_COST,
+    SEEDED_BEFORE,
     Template,
+    opening_of,
     seed_sandbox,
     seed_system,
     simulated_settings,
 )
-from penpay.simulation.world import ErrorLog, Unsettled, World
+from penpay.simulation.world import Unsettled, World
 
 _PROGRAM: Final = logging.getLogger("penpay")
 _TIDIED_EVERY: Final = 20
 """How many worlds, of some megabytes each, may lie about before they are cleared away together."""
-_SEEDED_BEFORE: Final = timedelta(hours=3)
-"""How long before the start the databases were seeded: no wrong clock takes their rate for a future one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +101,15 @@ class Simulator:
         """
         profile = profile or profile_of(seed)
         folder = self._folder / f"seed-{seed}"
-        self._template.copy_to(folder)
+        begins_at = START if script is not None else beginning_of(seed)
+        max_age = timedelta(hours=simulated_settings(folder).fx_max_age_hours)
+        self._template.copy_to(folder, opening_of(seed, profile, begins_at, max_age))
         try:
             self._runs += 1
             with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
-                return self._live(seed, profile, folder, planned, log, script=script, keep_trace=keep_trace)
+                return self._live(
+                    seed, profile, folder, planned, log, begins_at=begins_at, script=script, keep_trace=keep_trace
+                )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,10 +121,11 @@ class Simulator:
         planned: Collection[int],
         log: ErrorLog,
         *,
+        begins_at: datetime,
         script: Script | None,
         keep_trace: bool,
     ) -> Outcome:
-        loop = SimLoop(random.Random(f"{seed}/schedule"))  # noqa: S311  (repeatable on purpose)
+        loop = SimLoop(random.Random(f"{seed}/schedule"), begins_at=begins_at)  # noqa: S311  (repeatable on purpose)
         broken: list[str] = []
         with sealed(loop, random.Random(f"{seed}/libraries")):  # noqa: S311  (as above)
             world = World(
@@ -133,12 +140,12 @@ class Simulator:
                 keep_trace=keep_trace,
             )
             try:
-                loop.run_until_complete(world.live())
+                loop.run_until_complete(world.live(begin))
                 broken.extend(loop.run_until_complete(check(world, log.records)))
             except Unsettled as unsettled:
-                broken.extend([str(unsettled), *log.records])
+                broken.extend([str(unsettled), *map(str, log.records)])
             except Stuck as stuck:
-                broken.extend([f"I7: {stuck}", *log.records])
+                broken.extend([f"I7: {stuck}", *map(str, log.records)])
             except Escape as escape:
                 broken.append(f"escape: {escape}")
             except Exception as fault:
@@ -156,7 +163,7 @@ class Simulator:
                 virtual_ms=loop.now_us // 1_000,
                 points=tuple(world.nemesis.points),
                 states=tuple(world.final_states),
-                endings=endings(world.books),
+                endings=endings(world.books, loop.begins_at),
                 planned=tuple(planned),
                 script=script,
             )
@@ -221,7 +228,7 @@ async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
         return Connection(path, chance=chance, faults=None, trace=lambda _: None)
 
     clock = SimClock(loop, chance)
-    clock.skew = -_SEEDED_BEFORE
+    clock.skew = -SEEDED_BEFORE
     ports = Ports(
         clock=clock,
         random=SimRandom(chance),

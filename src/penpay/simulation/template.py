@@ -6,7 +6,9 @@ import base64
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,23 +20,53 @@ from penpay.bootstrap import Ports, Sandbox, System
 from penpay.config import Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.deriv.book import Account, AgentTerms
+from penpay.simulation.oracle import DAILY_CENTS
 from penpay.simulation.people import PIN, Person
+from penpay.simulation.profile import Hazard, Profile
 
 SHORT_CODE: Final = "174379"
 AGENT_LOGIN_ID: Final = "CR90000062"
 FIRST_MID_E8: Final = 129_50000000
-WALLET_CENTS: Final = 5_000_000
+WALLET_CENTS: Final = 40_000_000
+"""Enough for two deposits of the most that may be asked for."""
 AGENT_CENTS: Final = 100_000_00
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
 PEOPLE_AT_MOST: Final = 3
+SEEDED_BEFORE: Final = timedelta(hours=3)
+"""How long before the start the databases were seeded: no wrong clock takes their rate for a future one."""
 API_PORT: Final = 8000
 DARAJA_PORT: Final = 6700
 PIN_LOG2_COST: Final = 2
 """Real PINs cost tens of milliseconds each; nobody steals a simulated one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a world stands when it begins."""
+
+    at: datetime
+    rate_valid_from: datetime
+    paid_cents: int
+    """What each subscriber has paid on this day already."""
+
+
+def opening_of(seed: int, profile: Profile, at: datetime, max_age: timedelta) -> Opening:
+    """How this seed's world stands when it begins; `max_age`: after which an exchange rate is too old."""
+    chance = random.Random(f"{seed}/opening")  # noqa: S311  (repeatable on purpose)
+    age, left_cents = SEEDED_BEFORE, DAILY_CENTS
+    if profile.level(Hazard.RATE_STALE):
+        age = max_age + timedelta(seconds=chance.randint(-40, 120))
+    if profile.level(Hazard.DAILY_LIMIT):
+        left_cents = chance.randint(0, 12_000) * 100  # of the order of one deposit
+    return Opening(at, at - age, DAILY_CENTS - left_cents)
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +76,20 @@ class Template:
     folder: Path
     people: tuple[Person, ...]
 
-    def copy_to(self, folder: Path) -> None:
-        """Give a seed databases of its own."""
+    def copy_to(self, folder: Path, opening: Opening) -> None:
+        """Give a seed databases of its own, in which it stands as its world asks for."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in DATABASES:
             shutil.copyfile(self.folder / name, folder / name)
+        with closing(sqlite3.connect(folder / "penpay.db")) as connection, connection:
+            connection.execute("UPDATE fx_rates SET valid_from = ?", (_written(opening.rate_valid_from),))
+        if opening.paid_cents:
+            with closing(sqlite3.connect(folder / "operator.db")) as connection, connection:
+                connection.execute(
+                    """UPDATE operator_customers SET last_short_code = ?, last_amount_cents = ?, day_total_cents = ?,
+                              last_paid_at = ?""",
+                    (SHORT_CODE, opening.paid_cents, opening.paid_cents, _written(opening.at)),
+                )
 
     def seal(self) -> None:
         """Bring everything into the main files, so that they can be copied alone."""

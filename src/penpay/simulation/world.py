@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -28,25 +27,25 @@ from penpay.simulation.loop import Process, SimLoop
 from penpay.simulation.nemesis import Nemesis
 from penpay.simulation.network import Host, Network
 from penpay.simulation.oracle import Heard, Oracle
-from penpay.simulation.people import API, Forger, Users, answer_prompts
+from penpay.simulation.people import API, Person, Users
 from penpay.simulation.ports import SimClock, SimRandom
 from penpay.simulation.profile import Hazard, Profile
 from penpay.simulation.provider_faults import break_daraja, break_deriv
 from penpay.simulation.quiet import leases_us, next_due_us
 from penpay.simulation.script import Script
-from penpay.simulation.surroundings import moving_rates, strange_credits
 from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Template, simulated_settings
+from penpay.simulation.watched import LATENESS_MS, WatchedClock, WatchedConnection, Wrongness, is_within_a_transaction
 
 _LIMITS: Final = RateLimits(
     general_per_minute=10_000, general_per_hour=100_000, outcome_per_minute=10_000, outcome_per_hour=100_000
 )
-_LATENESS_MS: Final = 30_000
-"""How late the timers of a busy machine may ring; it also keeps idle looking-around cheap to simulate."""
 _ACT_SECONDS: Final = 1_800
 """How long people get for what they want before everything is repaired."""
 SETTLE_HOURS: Final = 80
 """Everything must be decided, or with people, so long after the last fault."""
 _SECOND_US: Final = 1_000_000
+_SEEN_SECONDS: Final = 90
+"""So much at either end of a long outage is lived through; the time between is passed over."""
 _EARLY_US: Final = 30 * _SECOND_US
 """So long before the next thing to do a leap over idle time ends: connections that it broke are back by then."""
 _SWEEP_US: Final = 900 * _SECOND_US
@@ -90,7 +89,7 @@ class World:
         self.loop = loop
         self.seed = seed
         self.profile = profile
-        self._script = script
+        self.script = script
         # Where there is a script, the profile says what may happen, and nothing of it is drawn.
         drawn = profile if script is None else replace(profile, hazards={})
         self.template = template
@@ -100,26 +99,38 @@ class World:
         self._app = app
         self._incarnations: Counter[int] = Counter()
         self._lives: dict[int, Life] = {}
-        self._connections: list[Connection] = []
+        self.wrongness = Wrongness()
+        self.healed_us = 0
+        """When everything was repaired."""
         self._hash = hashlib.sha256()
         self.lines: list[str] | None = [] if keep_trace else None
         self.reached: Counter[str] = Counter()
-        self.oracle = Oracle()
+        self.oracle = Oracle(lambda: loop.now_us, loop.begins_at)
         self.nemesis = Nemesis(
-            loop=loop, chance=self._chance("nemesis"), profile=drawn, notes=self, crash=self._crash, planned=planned
+            loop=loop,
+            chance=self.chance("nemesis"),
+            profile=drawn,
+            notes=self,
+            crash=self._crash,
+            apart=self.chance,
+            planned=planned,
         )
         self.network = Network(
             loop=loop,
-            chance=self._chance("network"),
+            chance=self.chance("network"),
             nemesis=self.nemesis,
             notes=self,
             tap=self.oracle,
-            has_open_transaction=self._has_open_transaction,
+            has_open_transaction=is_within_a_transaction,
         )
         self._sandbox_process = Process("sandbox", may_crash=False)
         self.sandbox: Sandbox
         self.users: Users
         self._restarts: set[asyncio.Task[Any]] = set()
+        self._expected_us: list[int] = []
+        """When callbacks are to come that were held back."""
+        self.is_agent_empty = False
+        self._stands_still = False
 
     # -- notes
 
@@ -137,36 +148,31 @@ class World:
     def trace_hash(self) -> str:
         return self._hash.hexdigest()
 
-    def _chance(self, purpose: str) -> random.Random:
+    def chance(self, purpose: str) -> random.Random:
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311  (repeatable on purpose)
 
     # -- processes
 
     def _ports(self, process: Process, clock: SimClock, faults: Faults | None) -> Ports:
-        chance = self._chance(f"database/{process}")
+        chance = self.chance(f"database/{process}")
 
         async def connect(path: str) -> Connection:
-            connection = Connection(path, chance=chance, faults=faults, trace=self.trace)
-            self._connections.append(connection)
-            return connection
+            return WatchedConnection(path, chance=chance, faults=faults, trace=self.trace)
 
         return Ports(
             clock=clock,
-            random=SimRandom(self._chance(f"ids/{process}")),
+            random=SimRandom(self.chance(f"ids/{process}")),
             http=self.network.client,
             deriv=self.network.deriv,
             database=connect,
         )
 
-    def _has_open_transaction(self) -> bool:
-        task = asyncio.current_task()
-        return any(connection.writer is task for connection in self._connections)
-
     def launch(self, slot: int) -> None:
         """Start a process of the program on the shared database."""
         self._incarnations[slot] += 1
         process = Process(f"penpay-{slot}.{self._incarnations[slot]}")
-        clock = SimClock(self.loop, self._chance(f"clock/{process}"), lateness_ms=_LATENESS_MS)
+        chance = self.chance(f"clock/{process}")
+        clock = WatchedClock(self.loop, chance, lateness_ms=LATENESS_MS, wrongness=self.wrongness)
         clock.skew = self.nemesis.skew()
         system = process.context.run(build, self.settings, self._ports(process, clock, self.nemesis))
         life = Life(slot, process, clock, system, self.loop.now_us)
@@ -189,24 +195,52 @@ class World:
         """Kill it without a last word, and start another in its place before long."""
         self.loop.crash(process)
         life = next((life for life in self._lives.values() if life.process is process), None)
-        if life is not None:
+        if life is not None and not self._stands_still:
             self._restarts.add(self.loop.start(self._restart(life.slot), None, "restart"))
 
     async def _restart(self, slot: int) -> None:
-        await asyncio.sleep(self._chance(f"restart/{slot}/{self._incarnations[slot]}").randint(50, 12_000) / 1_000)
-        self.launch(slot)
+        await asyncio.sleep(self.chance(f"restart/{slot}/{self._incarnations[slot]}").randint(50, 12_000) / 1_000)
+        if not self._stands_still and self._lives[slot].process.is_dead:  # the end of an outage may have been quicker
+            self.launch(slot)
 
-    def _serving(self) -> list[tuple[Process, System]]:
-        alive = self._alive()
+    async def stand_still(self, seconds: int) -> None:
+        """Our machine is off for so long; what others do meanwhile finds nobody here."""
+        self.trace(f"our machine is off for {seconds} s")
+        self._stands_still = True
+        for life in self._lives.values():
+            self.loop.crash(life.process)
+        await asyncio.sleep(_SEEN_SECONDS)
+        self.loop.skip((seconds - 2 * _SEEN_SECONDS) * _SECOND_US)
+        await asyncio.sleep(_SEEN_SECONDS)
+        self._start_again()
+
+    def _start_again(self) -> None:
+        if self._stands_still:
+            self._stands_still = False
+            for slot in self._lives:
+                self.launch(slot)
+
+    def _expect(self, milliseconds: int) -> None:
+        """Something is on its way that the databases do not tell of."""
+        self._expected_us.append(self.loop.now_us + milliseconds * 1_000)
+
+    def _next_due_us(self) -> int | None:
+        """The next moment at which somebody must act, or something arrives; None when all is done."""
+        self._expected_us = [at_us for at_us in self._expected_us if at_us >= self.loop.now_us]
+        due_us = next_due_us(self.books, self.loop.begins_at)
+        return min((at_us for at_us in (due_us, *self._expected_us) if at_us is not None), default=None)
+
+    def serving(self) -> list[tuple[Process, System]]:
+        alive = self.alive()
         return [(life.process, life.system) for life in self._lives.values() if life.process in alive]
 
-    def _at(self, process: Process, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def at(self, process: Process, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         return self.loop.start(work, process, "visit")
 
-    def _at_sandbox(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        return self._at(self._sandbox_process, work)
+    def at_sandbox(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return self.at(self._sandbox_process, work)
 
-    def _alive(self) -> list[Process]:
+    def alive(self) -> list[Process]:
         return [
             life.process
             for life in self._lives.values()
@@ -215,14 +249,18 @@ class World:
 
     # -- the run
 
-    async def live(self) -> None:
-        """Let everything happen, then repair everything, then wait until nothing is left to do. Raises Unsettled."""
+    async def live(self, begin: Callable[[World], list[asyncio.Task[None]]]) -> None:
+        """Let everything happen, then repair everything, then wait until nothing is left to do. Raises Unsettled.
+
+        `begin` starts all that goes on beside what users do.
+        """
         await self._open()
-        world = self._background()
-        acts = [self.loop.start(self.users.live(person), None, "user") for person in self._people()]
+        world = begin(self)
+        acts = [self.loop.start(self.users.live(person), None, "user") for person in self.people]
         await asyncio.wait(acts, timeout=_ACT_SECONDS)
         for act in acts:
             act.cancel()
+        await asyncio.sleep(self.nemesis.endures_seconds())
         self.heal()
         for task in world:
             task.cancel()
@@ -235,30 +273,41 @@ class World:
                 act.result()
         self.nemesis.end()
 
-    def _people(self) -> list[Any]:
+    @property
+    def people(self) -> list[Person]:
         return list(self.template.people[: self.profile.users])
 
     async def _open(self) -> None:
         self.network.hosts[("127.0.0.1", API_PORT)] = Host()
-        clock = SimClock(self.loop, self._chance("clock/sandbox"))
+        clock = SimClock(self.loop, self.chance("clock/sandbox"))
         ports = self._ports(self._sandbox_process, clock, None)
         self.sandbox = self._sandbox_process.context.run(self._make_sandbox, ports)
         await self.loop.start(self.sandbox.start(), self._sandbox_process, "sandbox")
         self.network.hosts[("127.0.0.1", DARAJA_PORT)] = Host([(self._sandbox_process, self.sandbox.daraja.app)])
         self.network.deriv_process = self._sandbox_process
         self.network.deriv_connect = lambda: self.sandbox.deriv.connect_in_memory("1089")
-        if self._script is None:
-            break_daraja(self.sandbox.daraja.faults, self.profile, self._chance("daraja faults"), self)
-            break_deriv(self.sandbox.deriv_faults, self.profile, self._chance("deriv faults"), self)
+        if self.script is None:
+            break_daraja(
+                self.sandbox.daraja.faults, self.profile, self.chance("daraja faults"), self, comes_late=self._expect
+            )
+            break_deriv(
+                self.sandbox.deriv_faults,
+                self.profile,
+                self.chance("deriv faults"),
+                self,
+                is_agent_empty=lambda: self.is_agent_empty,
+            )
         else:
-            self._script.lay_down(self.sandbox.daraja.faults, self.sandbox.deriv_faults)
+            self.script.lay_down(self.sandbox.daraja.faults, self.sandbox.deriv_faults)
         self.users = Users(
             client=self.network.client(),
-            chance=self._chance("users"),
+            chance=self.chance("users"),
             profile=self.profile,
             nemesis=self.nemesis,
             notes=self,
-            script=self._script,
+            oracle=self.oracle,
+            limits_cents=(self.settings.deposit_min_usd_cents, self.settings.deposit_max_usd_cents),
+            script=self.script,
         )
         for slot in range(self.profile.processes):
             self.launch(slot)
@@ -278,61 +327,25 @@ class World:
             pin_log2_cost=PIN_LOG2_COST,
         )
 
-    def _background(self) -> list[asyncio.Task[Any]]:
-        nemesis, network = self.nemesis, self.network
-        daraja = network.hosts[("127.0.0.1", DARAJA_PORT)]
-        works: list[Callable[[], Any]] = [
-            lambda: nemesis.pause_processes(self._alive),
-            lambda: nemesis.move_clocks(lambda: [life.clock for life in self._lives.values()]),
-            lambda: nemesis.take_away(
-                Hazard.DARAJA_DOWN, lambda: setattr(daraja, "is_down", True), lambda: setattr(daraja, "is_down", False)
-            ),
-            lambda: nemesis.take_away(Hazard.DERIV_DOWN, network.deriv_down, network.deriv_up),
-            lambda: strange_credits(
-                self.sandbox, nemesis, self.oracle, self._chance("strange credits"), self._at_sandbox
-            ),
-            lambda: moving_rates(self._serving, nemesis, self._chance("rates"), self._at),
-            Forger(
-                client=network.client(),
-                chance=self._chance("forger"),
-                profile=self.profile,
-                oracle=self.oracle,
-                notes=self,
-                prompts=self._prompts,
-            ).live,
-        ]
-        for person in self._people():
-            phone = self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn))
-            self.loop.start(
-                answer_prompts(
-                    phone,
-                    chance=self._chance(f"phone/{person.number}"),
-                    nemesis=nemesis,
-                    oracle=self.oracle,
-                    notes=self,
-                    script=self._script,
-                ),
-                self._sandbox_process,  # what a payer does there is what M-Pesa tells us of
-                "phone",
-            )
-        return [self.loop.start(work(), None, "background") for work in works]
-
-    def _prompts(self) -> list[tuple[Prompt, str]]:
+    def prompts(self) -> list[tuple[Prompt, str]]:
         """What handsets show now, and whose they are."""
-        phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self._people()]
+        phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self.people]
         return [(phone.prompt, phone.number.msisdn) for phone in phones if phone.prompt is not None]
 
     def heal(self) -> None:
         """Everything works again: nobody forges, nothing is lost, clocks are right, all processes run."""
         self.nemesis.rest()
         self.trace("everything is repaired")
-        if self._script is None:
+        self.healed_us = self.loop.now_us
+        if self.script is None:
             self.sandbox.daraja.faults.clear()
             self.sandbox.deriv_faults.clear()
         if self.profile.level(Hazard.PENDING_FOR_EVER):
             self.sandbox.daraja.faults.add(FaultRule(fault=StuckPending(), times=None, permille=600))
         self.network.hosts[("127.0.0.1", DARAJA_PORT)].is_down = False
         self.network.deriv_up()
+        self.network.is_statement_unreadable = self.is_agent_empty = False
+        self._start_again()
         for life in self._lives.values():
             life.clock.skew *= 0
             if life.process.is_paused:
@@ -349,19 +362,21 @@ class World:
             if self.network.in_flight or any(life.system.executor.queued for life in self._lives.values()):
                 quiet = 0
                 continue
-            due_us = next_due_us(self.books)
-            quiet = quiet + 1 if due_us is None and len(self._alive()) == self.profile.processes else 0
+            due_us = self._next_due_us()
+            quiet = quiet + 1 if due_us is None and len(self.alive()) == self.profile.processes else 0
             leap_us = 0 if due_us is None else due_us - _EARLY_US - self.loop.now_us
             if leap_us > _EARLY_US and not self._is_anybody_at_it():
                 self.loop.skip(leap_us)
 
     def _is_anybody_at_it(self) -> bool:
         """Whether a handset shows a prompt, or a living process holds a lease: time must not leap over what they do."""
-        if self._prompts():
+        if self.prompts():
             return True
         lease_us = self.settings.lease_seconds * _SECOND_US
         oldest_us = min(life.started_us for life in self._lives.values())
-        return any(oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.books))
+        return any(
+            oldest_us <= end_us - lease_us <= self.loop.now_us for end_us in leases_us(self.books, self.loop.begins_at)
+        )
 
     async def deliver_again(self, heard: Sequence[Heard]) -> None:
         """Deliver these callbacks once more, and let all that follows from it happen."""
@@ -379,15 +394,3 @@ class World:
     def lives(self) -> list[Life]:
         """The processes that run now."""
         return list(self._lives.values())
-
-
-class ErrorLog(logging.Handler):
-    """Collects what the program logs as errors: nothing unforeseen may happen unseen."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.records: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        self.records.append(f"{kind}: {record.getMessage()}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from penpay.application.payments import callbacks, collecting, transferring
+from penpay.application.payments import callbacks, collecting
 from penpay.application.payments.callbacks import ApplyWebhookHandler
 from penpay.application.payments.collecting import RecordPaymentAnswerHandler
 from penpay.application.payments.deposit import CreateDepositHandler, FundDepositHandler, InitiateDepositHandler
@@ -181,6 +181,7 @@ BELIEVING: Final = (
         name="forged_callback_forwarded",
         bug="Money leaves for Deriv on a callback's word, without our own question.",
         breaks=("I4",),
+        within=150,
         hazards={Hazard.FORGER: _MUCH, Hazard.CARELESS_PAYER: _MUCH},
         replacements=(Replacement(callbacks, "book_payment", _verified_by_itself),),
     ),
@@ -188,12 +189,14 @@ BELIEVING: Final = (
         name="amount_mismatch_ignored",
         bug="A callback that tells of another amount, phone or receipt counts as ours.",
         breaks=("I4",),
+        hazards={Hazard.CALLBACK_ALTERED: Level.EXTREME},
         replacements=(Replacement(callbacks, "_fits", _anything_fits),),
     ),
     Mutant(
         name="phone_mismatch_ignored",
         bug="A callback that tells of another phone counts as ours.",
         breaks=("I4",),
+        hazards={Hazard.CALLBACK_ALTERED: Level.EXTREME},
         replacements=(Replacement(callbacks, "phone_matches", _phone_not_compared),),
     ),
     Mutant(
@@ -207,19 +210,22 @@ BELIEVING: Final = (
         name="booked_by_query_and_callback",
         bug="A payment found by asking is booked once more when its receipt comes.",
         breaks=("I2",),
+        hazards={Hazard.CALLBACK_LATE: Level.EXTREME},
         replacements=(Replacement(ApplyWebhookHandler, "_after_the_end", _booked_with_its_receipt),),
     ),
     Mutant(
         name="duplicate_receipt_accepted",
         bug="Nobody looks whether a receipt belongs to another payment.",
         breaks=("I15", "I7"),
-        hazards={Hazard.FORGER: _MUCH},
+        within=150,
+        hazards={Hazard.FORGER: _MUCH, Hazard.CARELESS_PAYER: _MUCH},
         replacements=(Replacement(RequestsByReceipt, "find", _nobodys_receipt),),
     ),
     Mutant(
         name="foreign_checkout_id_accepted",
         bug="A callback says which prompt is ours, against the answer to our own call.",
         breaks=("I9", "I15", "I4", "I2"),
+        hazards={Hazard.FORGER: Level.EXTREME},
         replacements=(Replacement(ApplyWebhookHandler, "_told", _named_by_the_callback),),
     ),
     Mutant(
@@ -233,17 +239,15 @@ BELIEVING: Final = (
         name="suspense_as_claimed",
         bug="Suspense gets the amount that a callback claims, not the one that was paid.",
         breaks=("I2",),
+        hazards={Hazard.CALLBACK_ALTERED: Level.EXTREME},
         replacements=(Replacement(RecordPaymentAnswerHandler, "_paid", _as_claimed),),
     ),
     Mutant(
         name="review_not_opened",
         bug="What people must decide is not shown to them.",
         breaks=("I7", "I2"),
-        replacements=(
-            Replacement(callbacks, "open_review", _nobody_asked),
-            Replacement(collecting, "open_review", _nobody_asked),
-            Replacement(transferring, "open_review", _nobody_asked),
-        ),
+        hazards={Hazard.CALLBACK_ALTERED: Level.EXTREME},
+        replacements=(Replacement(collecting, "open_review", _nobody_asked),),
     ),
     Mutant(
         name="review_about_more",
@@ -251,11 +255,7 @@ BELIEVING: Final = (
         breaks=("I2",),
         within=20,
         hazards={Hazard.CALLBACK_ALTERED: _MUCH},
-        replacements=(
-            Replacement(callbacks, "open_review", _about_more),
-            Replacement(collecting, "open_review", _about_more),
-            Replacement(transferring, "open_review", _about_more),
-        ),
+        replacements=(Replacement(collecting, "open_review", _about_more),),
     ),
     Mutant(
         name="wrong_payer",

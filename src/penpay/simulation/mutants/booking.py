@@ -173,6 +173,7 @@ BOOKING: Final = (
         name="converted_at_todays_rate",
         bug="A deposit is converted at the rate of the moment, not at the one it was promised.",
         breaks=("I11",),
+        hazards={Hazard.RATE_MOVES: Level.EXTREME},
         replacements=(
             Replacement(FundDepositHandler, "footprint", _looking_at_todays_rate),
             Replacement(postings, "deposit_converted", _at_todays_rate),
@@ -189,6 +190,7 @@ BOOKING: Final = (
         name="credit_booked_twice",
         bug="A credit at Deriv is booked as often as it is told.",
         breaks=("I2",),
+        hazards={Hazard.STRANGE_CREDIT: Level.EXTREME, Hazard.DERIV_PUSHES: Level.EXTREME},
         replacements=(
             Replacement(postings, "incoming_credit", _booked_whenever_told),
             Replacement(IncomingCredits, "offer", _offered_whenever_told),
@@ -198,6 +200,11 @@ BOOKING: Final = (
         name="gap_not_filled",
         bug="What came in at Deriv while nobody listened is never read.",
         breaks=("I2",),
+        hazards={
+            Hazard.STRANGE_CREDIT: Level.EXTREME,
+            Hazard.DERIV_PUSHES: Level.EXTREME,
+            Hazard.DERIV_DOWN: Level.MILD,
+        },
         replacements=(Replacement(DerivWsGateway, "_fill_gap", _gap_left),),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any, Final
 
@@ -141,6 +142,16 @@ def _with_a_transaction_open(right: Function) -> Function:
     return asked
 
 
+def _left_to_a_child(right: Function) -> Function:
+    async def asked(self: Any, request: Any) -> Any:
+        database = self._executor._database  # noqa: SLF001  (as above)
+        async with database.unit_of_work():
+            (answer,) = await asyncio.gather(right(self, request))  # a task of its own
+            return answer
+
+    return asked
+
+
 def _answered_whatever_happens(right: Function) -> Function:
     async def receive(self: Any, **message: Any) -> None:
         try:
@@ -185,7 +196,7 @@ COMMITTING: Final = (
         name="no_delivery_dedupe",
         bug="An event that is delivered twice is handled twice, and a deposit is prompted for twice.",
         breaks=("I3",),
-        within=5,
+        within=20,
         replacements=(
             Replacement(Executor, "_settle_and_handle", _settled_the_second_time),
             Replacement(InitiateDepositHandler, "handle", _prompting_in_any_state),
@@ -205,6 +216,7 @@ COMMITTING: Final = (
         name="answered_before_the_commit",
         bug="A caller is answered before what he asked for is committed.",
         breaks=("I12", "I9"),
+        hazards={Hazard.CRASH: Level.EXTREME},
         replacements=(Replacement(Executor, "_handle", _answered_at_once),),
     ),
     Mutant(
@@ -276,6 +288,13 @@ COMMITTING: Final = (
         breaks=("I14",),
         within=10,
         replacements=(Replacement(MpesaRequestDriver, "_asked", _with_a_transaction_open),),
+    ),
+    Mutant(
+        name="call_by_a_child_task",
+        bug="M-Pesa is asked by a task of its own, and the transaction of the one that started it is open.",
+        breaks=("I14",),
+        within=10,
+        replacements=(Replacement(MpesaRequestDriver, "_asked", _left_to_a_child),),
     ),
     Mutant(
         name="error_swallowed",

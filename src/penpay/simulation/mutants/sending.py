@@ -202,6 +202,7 @@ SENDING: Final = (
         name="push_sent_again",
         bug="A push without an answer is sent again.",
         breaks=("I3",),
+        hazards={Hazard.PUSH_SPOILT: Level.EXTREME},
         replacements=(Replacement(RecordPushAnswerHandler, "_next", _pushed_again),),
     ),
     Mutant(
@@ -245,6 +246,7 @@ SENDING: Final = (
         name="pending_is_failure",
         bug="A prompt still on the handset counts as refused when M-Pesa is asked about it.",
         breaks=("I6", "I2"),
+        hazards={Hazard.CALLBACK_LOST: Level.EXTREME},
         replacements=(Replacement(client, "query_verdict", _pending_is_no),),
     ),
     Mutant(
@@ -284,6 +286,7 @@ SENDING: Final = (
         name="intent_never_swept",
         bug="Only what was intended a moment ago is sent.",
         breaks=("I7",),
+        hazards={Hazard.CRASH: Level.EXTREME},
         replacements=(
             Replacement(SqlDue, "due_mpesa_requests", _only_news),
             Replacement(SqlDue, "due_deriv_transfers", _only_news),
@@ -293,12 +296,14 @@ SENDING: Final = (
         name="lapsed_lease_never_taken_over",
         bug="What a process held when it died is left lying.",
         breaks=("I7",),
+        hazards={Hazard.CRASH: Level.EXTREME},
         replacements=(Replacement(Evidence, "is_due", _only_what_nobody_has_touched),),
     ),
     Mutant(
         name="answer_overwrites_callback",
         bug="The answer to a push that comes after its callback puts it back to accepted.",
         breaks=("I6",),
+        hazards={Hazard.CALLBACK_FIRST: Level.EXTREME},
         replacements=(Replacement(RecordPushAnswerHandler, "_after_the_callback", _answer_is_newer),),
     ),
 )
