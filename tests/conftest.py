@@ -100,6 +100,9 @@ def _unit_tests_open_no_socket(request: pytest.FixtureRequest, monkeypatch: pyte
 
 def pytest_sessionstart() -> None:
     """Treat being terminated like Ctrl-C, so that servers and their directories go with us."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job begins deaf to it, and so would every program that a test starts and interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

@@ -126,10 +126,57 @@ class DatabaseSettings(BaseSettings):
         return (init_settings,)
 
 
-class Settings(DatabaseSettings):
-    """Everything that can be set."""
+class OperatorRules(StrEnum):
+    """What the operator asks of its customers."""
+
+    OPEN = "open"
+    """Every call of the original interface completes in one request: no PIN, no limits."""
+    KENYA = "kenya"
+    """A PIN to move money, and the limits of penpay/data/rules-kenya.json."""
+
+
+class OperatorSettings(DatabaseSettings):
+    """What the mobile-money operator needs when it runs by itself: no secret of any provider."""
 
     operator_database_url: DatabaseUrl = Field("sqlite+aiosqlite:///var/operator.db", repr=False)
+    operator_http_host: str = Field("127.0.0.1", validation_alias="PENPAY_OPERATOR_HTTP_HOST")
+    operator_http_port: int = Field(6700, validation_alias="PENPAY_OPERATOR_HTTP_PORT", ge=0, le=65_535)
+    operator_rules: OperatorRules = Field(OperatorRules.OPEN, validation_alias="PENPAY_OPERATOR_RULES")
+    operator_approval_above_cents: int | None = Field(
+        None, validation_alias="PENPAY_OPERATOR_APPROVAL_ABOVE_CENTS", ge=0
+    )
+    operator_low_float_cents: int = Field(100_000, validation_alias="PENPAY_OPERATOR_LOW_FLOAT_CENTS", ge=0)
+    operator_bootstrap_secret: SecretStr | None = Field(
+        None, validation_alias="PENPAY_OPERATOR_BOOTSTRAP_SECRET", min_length=16
+    )
+    field_keys: SecretStr = Field(validation_alias="PENPAY_FIELD_KEYS")
+    master_key: SecretStr = Field(validation_alias="PENPAY_MASTER_KEY")
+
+    @field_validator("field_keys")
+    @classmethod
+    def _field_keys(cls, value: SecretStr) -> SecretStr:
+        parse_key_ring(value.get_secret_value())
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _master_key(cls, value: SecretStr) -> SecretStr:
+        parse_key(value.get_secret_value(), name="the setting")
+        return value
+
+    @property
+    def key_ring(self) -> KeyRing:
+        """The keys that seal fields."""
+        return parse_key_ring(self.field_keys.get_secret_value())
+
+    def derived_key(self, purpose: KeyPurpose) -> bytes:
+        """The key of one purpose, from the master key."""
+        return derive_key(parse_key(self.master_key.get_secret_value(), name="PENPAY_MASTER_KEY"), purpose)
+
+
+class Settings(OperatorSettings):
+    """Everything that can be set."""
+
     deriv_sandbox_database_url: DatabaseUrl = Field(
         "sqlite+aiosqlite:///var/deriv.db", validation_alias="PENPAY_DERIV_SANDBOX_DATABASE_URL", repr=False
     )
@@ -146,9 +193,6 @@ class Settings(DatabaseSettings):
     deriv_app_id: int = Field(ge=1)
     deriv_token: SecretStr = Field(min_length=1)
     deriv_login_id: str
-
-    field_keys: SecretStr = Field(validation_alias="PENPAY_FIELD_KEYS")
-    master_key: SecretStr = Field(validation_alias="PENPAY_MASTER_KEY")
 
     http_host: str = Field("127.0.0.1", validation_alias="PENPAY_HTTP_HOST")
     http_port: int = Field(8000, validation_alias="PENPAY_HTTP_PORT", ge=0, le=65_535)
@@ -195,18 +239,6 @@ class Settings(DatabaseSettings):
         except InvalidDerivLoginId:
             raise ValueError("is not a Deriv login id such as CR123456") from None
 
-    @field_validator("field_keys")
-    @classmethod
-    def _field_keys(cls, value: SecretStr) -> SecretStr:
-        parse_key_ring(value.get_secret_value())
-        return value
-
-    @field_validator("master_key")
-    @classmethod
-    def _master_key(cls, value: SecretStr) -> SecretStr:
-        parse_key(value.get_secret_value(), name="the setting")
-        return value
-
     @field_validator("deposit_max_usd_cents")
     @classmethod
     def _bounds(cls, value: int, info: ValidationInfo) -> int:
@@ -221,15 +253,6 @@ class Settings(DatabaseSettings):
         if ours == theirs or (ours.get_backend_name() == theirs.get_backend_name() and len(files) == 1):
             raise ValueError("OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books")
         return self
-
-    @property
-    def key_ring(self) -> KeyRing:
-        """The keys that seal fields."""
-        return parse_key_ring(self.field_keys.get_secret_value())
-
-    def derived_key(self, purpose: KeyPurpose) -> bytes:
-        """The key of one purpose, from the master key."""
-        return derive_key(parse_key(self.master_key.get_secret_value(), name="PENPAY_MASTER_KEY"), purpose)
 
     @property
     def callback_networks(self) -> tuple[Network, ...]:
@@ -251,13 +274,18 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     return _loaded(Settings, env)
 
 
+def load_operator_settings(env: Mapping[str, str] | None = None) -> OperatorSettings:
+    """The operator's settings alone, from where `load_settings` takes them. Raises InvalidSettings."""
+    return _loaded(OperatorSettings, env)
+
+
 def load_database_settings(env: Mapping[str, str] | None = None) -> DatabaseSettings:
     """The database's settings alone, from where `load_settings` takes them. Raises InvalidSettings."""
     return _loaded(DatabaseSettings, env)
 
 
 def _loaded(kind: type[S], env: Mapping[str, str] | None) -> S:
-    given = {name.upper(): value for name, value in (_environment() if env is None else env).items() if value}
+    given = {name.upper(): value for name, value in (environment() if env is None else env).items() if value}
     values: dict[str, str] = {}
     for name, field in kind.model_fields.items():
         alias = field.validation_alias if isinstance(field.validation_alias, str) else None
@@ -274,7 +302,8 @@ def _loaded(kind: type[S], env: Mapping[str, str] | None) -> S:
     raise InvalidSettings(tuple(faults))
 
 
-def _environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
+    """The process's environment over the file `.env` beside it. Raises InvalidSettings for a file that is no text."""
     try:
         file = DotEnvSettingsSource(Settings, env_file=Path(".env"), case_sensitive=True).env_vars
     except UnicodeDecodeError:

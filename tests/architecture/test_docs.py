@@ -18,17 +18,18 @@ from penpay.application.payments.rows import ReviewReason
 from penpay.application.shared.outbox import MAX_ATTEMPTS
 from penpay.application.wallet import postings
 from penpay.cli import build_app
+from penpay.domain.mobile_money.tariff import excise_in
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import CHART, FAMILIES, ChartLine
 from penpay.infrastructure.sql.ledger_checks import CHECKS
-from penpay.infrastructure.sql.mobile_money import stk_pushes
+from penpay.infrastructure.sql.operator_tables import stk_pushes
 from tests.architecture.source import ROOT
 from tests.servers import mysql
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import T1, WANJIKU, Books
+from tests.unit.wallet.books import ALPHA, BETA, T1, Books
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PLACES = ("src/", "tests/", "docs/", "requirements/", ".importlinter", ".env.example", ".ci/")
@@ -190,10 +191,10 @@ def test_the_worked_example_is_what_the_code_posts(ledger: str) -> None:
     quote = rate.quote_deposit(Money(1_000, Currency.USD))
     books = Books()
     postings.deposit_paid(
-        books.work, user=WANJIKU, transaction=T1, reference="request", amount=quote.kes_charged, happened_at=MORNING
+        books.work, user=ALPHA, transaction=T1, reference="request", amount=quote.kes_charged, happened_at=MORNING
     )
-    postings.deposit_converted(books.work, user=WANJIKU, transaction=T1, quote=quote)
-    postings.transfer_intended(books.work, user=WANJIKU, transaction=T1, reference="PX1", amount=quote.usd)
+    postings.deposit_converted(books.work, user=ALPHA, transaction=T1, quote=quote)
+    postings.transfer_intended(books.work, user=ALPHA, transaction=T1, reference="PX1", amount=quote.usd)
     postings.transfer_confirmed(books.work, transaction=T1, reference="PX1", amount=quote.usd, happened_at=MORNING)
     kinds = [
         postings.DEPOSIT_PAID,
@@ -216,6 +217,34 @@ def test_the_worked_example_is_what_the_code_posts(ledger: str) -> None:
     assert [{f"{account} {held}" for account, held in books.balances().items()}] == [
         set(squeezed(block)) for block in blocks(ledger, "balances")
     ]
+
+
+def test_the_operators_example_is_what_the_code_posts(ledger: str) -> None:
+    """A withdrawal at an agent with fee, excise and commission: every figure in the document is computed again."""
+    books = Books()
+    subscriber, amount, fee, commission = (
+        f"subscriber:{ALPHA}:KES",
+        *(Money(shillings * 100, Currency.KES) for shillings in (1_000, 29, 15)),
+    )
+    postings.float_assigned(
+        books.work, holder=subscriber, amount=amount + fee, against=postings.TRUST_UNEVIDENCED, id_=T1
+    )
+    postings.operator_payment(
+        books.work,
+        payer=subscriber,
+        payee=f"agent:{BETA}:KES",
+        amount=amount,
+        payer_fee=fee,
+        payee_fee=Money.zero(Currency.KES),
+        excise=excise_in(fee, 1_500),
+        id_=T1,
+    )
+    postings.commission_accrued(books.work, agent=BETA, amount=commission, id_=T1)
+    _, payment, accrued = books.posted()
+
+    expected = [postings.OPERATOR_PAYMENT, *payment, postings.COMMISSION_ACCRUED, *accrued]
+    assert [expected] == [squeezed(block) for block in blocks(ledger, "operator-example")]
+    assert f"{postings.own_funds(books.work)} more is the operator's own" in ledger
 
 
 def test_every_kind_and_check_is_explained(ledger: str) -> None:

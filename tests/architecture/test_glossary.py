@@ -43,7 +43,7 @@ def test_the_glossary_lists_the_tables(glossary: str) -> None:
     """A table gets its name in the glossary before it gets a migration."""
     # Imported here, so that the tests of the checker itself need neither database nor web framework. The operator's
     # tables join the one schema when their module is read.
-    from penpay.infrastructure.sql.mobile_money import stk_pushes  # noqa: PLC0415 -- see above
+    from penpay.infrastructure.sql.operator_tables import stk_pushes  # noqa: PLC0415 -- see above
 
     assert sorted(stk_pushes.metadata.tables) == listed(glossary, "tables")
 

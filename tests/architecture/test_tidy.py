@@ -172,7 +172,7 @@ def test_the_repository_names_no_machine_and_no_registry() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "see /" + "home/wanjiku/penpay",
+        "see /" + "home/user_one/penpay",
         "cd=/" + "root/x",
         "https://files.pypi" + ".org/simple",
         "docker" + ".io/postgres",

@@ -55,7 +55,7 @@ async def test_an_interrupted_seeding_is_finished_by_the_next_start(tmp_path: Pa
     for _ in range(2):
         async with started(tmp_path) as (sandbox, settings):
             await seed_sandbox(sandbox, settings)
-            balances = await sandbox.operator.balances()
+            balances = await sandbox.operator.books.balances()
             assert [(PHONE, WALLET)] == list(balances.subscribers)
             assert AGENT_FUNDS.cents == await sandbox.deriv_book.balance_of(settings.deriv_login_id)
             assert 0 == await sandbox.deriv_book.balance_of(LOGIN_ID)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penpay.application.wallet import postings
 from penpay.application.wallet.ledger import ENTRIES, JOURNALS, post
+from penpay.domain.mobile_money.tariff import excise_in
 from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.locked_rate import LockedRate
@@ -19,7 +20,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import LedgerSide, wallet_code
 from penpay.domain.wallet.journal import Line
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import OTIENO, WANJIKU, Books
+from tests.unit.wallet.books import ALPHA, BETA, Books
 
 KES, USD = Currency.KES, Currency.USD
 RATE = LockedRate(
@@ -35,10 +36,12 @@ REFERENCES = [str(number) for number in range(2)]
 
 Step = Callable[[Books], object]
 
-users = st.sampled_from([WANJIKU, OTIENO])
+users = st.sampled_from([ALPHA, BETA])
 references = st.sampled_from(REFERENCES)
 transactions = st.integers(1, 4).map(lambda number: TransactionId(UUID(int=number)))
 cents = st.integers(1, 30_000)
+fees = st.integers(0, 500)
+excise_rates = st.sampled_from([0, 1_000, 1_500])
 
 
 @st.composite
@@ -47,7 +50,9 @@ def steps(draw: st.DrawFn) -> Step:
     user, transaction, reference = draw(users), draw(transactions), draw(references)
     shillings, dollars = Money(draw(cents), KES), Money(draw(st.sampled_from([100, 200])), USD)
     quote = RATE.quote_deposit(dollars)
-    other = UserId(OTIENO if user == WANJIKU else WANJIKU)
+    payer_fee, payee_fee = Money(draw(fees), KES), Money(draw(fees), KES)
+    excise = excise_in(payer_fee + payee_fee, draw(excise_rates))
+    other = UserId(BETA if user == ALPHA else ALPHA)
     happened_at = MORNING
 
     def deposited(b: Books) -> None:
@@ -93,7 +98,10 @@ def steps(draw: st.DrawFn) -> Step:
             payer=wallet_code(user, KES),
             payee=wallet_code(other, KES),
             amount=shillings,
-            reference=reference,
+            payer_fee=payer_fee,
+            payee_fee=payee_fee,
+            excise=excise,
+            id_=uuid5(NAMESPACE_OID, reference),
         ),
     ]
     return draw(st.sampled_from(possible))
@@ -182,15 +190,15 @@ def test_finished_deposits_leave_nothing_with_the_customer(dollars: list[int]) -
         transaction, reference = TransactionId(UUID(int=number)), str(number)
         postings.deposit_paid(
             books.work,
-            user=WANJIKU,
+            user=ALPHA,
             transaction=transaction,
             reference=reference,
             amount=quote.kes_charged,
             happened_at=MORNING,
         )
-        postings.deposit_converted(books.work, user=WANJIKU, transaction=transaction, quote=quote)
+        postings.deposit_converted(books.work, user=ALPHA, transaction=transaction, quote=quote)
         postings.transfer_intended(
-            books.work, user=WANJIKU, transaction=transaction, reference=reference, amount=quote.usd
+            books.work, user=ALPHA, transaction=transaction, reference=reference, amount=quote.usd
         )
         postings.transfer_confirmed(
             books.work, transaction=transaction, reference=reference, amount=quote.usd, happened_at=MORNING

@@ -5,8 +5,19 @@ so nothing here or below keeps state in a module. Nothing runs before `start`.
 """
 
 from penpay.bootstrap.databases import make_folder
+from penpay.bootstrap.operator import OperatorProcess, kenyan_policy, operator_policy
 from penpay.bootstrap.ports import Ports, real_ports
 from penpay.bootstrap.sandbox import Sandbox
 from penpay.bootstrap.system import System, build
 
-__all__ = ["Ports", "Sandbox", "System", "build", "make_folder", "real_ports"]
+__all__ = [
+    "OperatorProcess",
+    "Ports",
+    "Sandbox",
+    "System",
+    "build",
+    "kenyan_policy",
+    "make_folder",
+    "operator_policy",
+    "real_ports",
+]

@@ -46,6 +46,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._failed = asyncio.Event()
         self._log = logging.getLogger(__name__)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str = "task") -> asyncio.Task[Any]:
@@ -54,6 +55,20 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def spawn_vital(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Start a task without which there is no point in going on: when it fails, `failed` returns."""
+        task = self.spawn(work, name)
+        task.add_done_callback(self._vital_ended)
+        return task
+
+    async def failed(self) -> None:
+        """Wait until a vital task has failed."""
+        await self._failed.wait()
+
+    def _vital_ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            self._failed.set()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

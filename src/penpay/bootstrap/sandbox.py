@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from penpay.application.mobile_money.operator import Operator
-from penpay.application.mobile_money.operator import handlers as operator_handlers
-from penpay.application.mobile_money.pins import PinHasher
-from penpay.application.shared.executor import Executor
-from penpay.bootstrap.databases import prepare_database
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from penpay.bootstrap.operator import OperatorProcess, kenyan_policy
 from penpay.bootstrap.ports import Ports, Tasks
 from penpay.config import Settings
-from penpay.domain.mobile_money.policy import PayerPolicy
-from penpay.infrastructure.security.blind_index import BlindIndex
-from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.security.keys import KeyPurpose
-from penpay.infrastructure.sql.engine import open_engine, reading
-from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.mobile_money import (
-    MerchantRepository,
-    ReceiptRepository,
-    SqlOperatorBooks,
-    StkPushRepository,
-    SubscriberRepository,
-)
-from penpay.infrastructure.sql.shared import OutboxRepository
-from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
-from penpay.infrastructure.system import UuidV7
+from penpay.infrastructure.sql.engine import open_engine
+from penpay.presentation.operator.app import create_operator_app
+from penpay.presentation.operator.process import bind
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.deriv.book import Book
 from penpay.sandbox.deriv.faults import FaultPlan as DerivFaultPlan
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.deriv.server import DerivSimulator
+
+_OPERATORS_OWN: Final = "/api/"
+"""Where the operator's own interface is; every other path is Daraja's or the sandbox's."""
 
 
 class Sandbox:
@@ -47,31 +37,13 @@ class Sandbox:
         pin_log2_cost: int = 14,
     ) -> None:
         """`pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap."""
-        self._settings = settings
+        self._short_code = settings.mpesa_short_code
         self._tasks = Tasks()
         self.clock = ports.clock
-        self.engine = open_engine(settings.operator_database_url, connect=ports.database)
+        self._process = OperatorProcess(settings, ports, policy=kenyan_policy(), pin_log2_cost=pin_log2_cost)
+        self.engine = self._process.engine
+        self.operator = self._process.operator
         self._deriv_engine = open_engine(deriv_url, connect=ports.database)
-        cipher = FieldCipher(settings.key_ring, ports.random)
-        index = BlindIndex(settings.derived_key(KeyPurpose.BLIND_INDEX))
-        subscribers, pushes = SubscriberRepository(cipher, index), StkPushRepository(cipher, index)
-        self._executor = Executor(
-            database=SqlDatabase(self.engine, _schema(subscribers, pushes)),
-            clock=ports.clock,
-            ids=UuidV7(ports.clock, ports.random),
-            random=ports.random,
-            handlers=operator_handlers(PayerPolicy()),
-            subscriptions={},
-            on_events=lambda _: None,
-        )
-        read = reading(self.engine)
-        self.operator = Operator(
-            executor=self._executor,
-            books=SqlOperatorBooks(read, subscribers=subscribers, pushes=pushes, clock=ports.clock),
-            pins=PinHasher(
-                pepper=settings.derived_key(KeyPurpose.DIGEST), random=ports.random, log2_cost=pin_log2_cost
-            ),
-        )
         self._callbacks = ports.http()
         self.daraja = DarajaSandbox(
             operator=self.operator,
@@ -97,34 +69,30 @@ class Sandbox:
             limits=deriv_limits,
         )
 
+    def create_app(self) -> ASGIApp:
+        """The HTTP application of both: the operator's own interface, Daraja, and the sandbox's routes."""
+        return _beside(bind(create_operator_app(), self._process), self.daraja.app)
+
     async def start(self) -> None:
         """Serve the operator's commands and its prompts; HTTP and WebSocket are served by the caller."""
-        await prepare_database(self.engine, self._settings.operator_database_url)
+        await self._process.start()
         await self.deriv_book.create()
-        self._tasks.spawn(self._executor.run(), "operator")
-        await self.operator.register_merchant(self._settings.mpesa_short_code, "PENPAY")
+        await self.operator.register_merchant(self._short_code, "PENPAY")
         await self.daraja.start()
 
     async def stop(self) -> None:
         """End every task and close what is open."""
         await self._tasks.stop()
         await self._callbacks.aclose()
-        await self.engine.dispose()
+        await self._process.stop()
         await self._deriv_engine.dispose()
 
 
-def _schema(subscribers: SubscriberRepository, pushes: StkPushRepository) -> Schema:
-    """Every kind of row the operator keeps."""
-    return Schema(
-        repositories=(
-            OutboxRepository(),
-            MerchantRepository(),
-            subscribers,
-            pushes,
-            ReceiptRepository(),
-            WalletRepository(),
-            JournalRepository(),
-        ),
-        finders=(),
-        appenders=(EntryAppender(),),
-    )
+def _beside(operator: ASGIApp, daraja: ASGIApp) -> ASGIApp:
+    """Both on one port, as the operator's customers and its merchants find them."""
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        own = scope["type"] == "http" and scope["path"].startswith(_OPERATORS_OWN)
+        await (operator if own else daraja)(scope, receive, send)
+
+    return either

@@ -171,7 +171,7 @@ class System:
     async def start_executor(self) -> None:
         """Serve commands, without touching any provider: enough for the command line."""
         await self.prepare()
-        self.spawn(self.executor.run(), "executor")
+        self._tasks.spawn_vital(self.executor.run(), "executor")
 
     async def start(self) -> None:
         """Serve commands, keep the connection to Deriv and run every worker."""
@@ -278,6 +278,10 @@ class System:
         await self._tasks.stop()
         await self._http.aclose()
         await self.engine.dispose()
+
+    async def failed(self) -> None:
+        """Wait until a part has failed without which nothing can be served; it is in the log."""
+        await self._tasks.failed()
 
     async def authenticate(self, api_key: str) -> UserId:
         """The user this key belongs to; raises Unauthorized."""

@@ -31,6 +31,7 @@ COMMANDS: Final = (
         "penpay.cli.serve:sandbox",
         "Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point.",
     ),
+    ("operator", "penpay.cli.operator", "The mobile-money operator."),
     ("db", "penpay.cli.database", "The database's schema."),
     ("ledger", "penpay.cli.ledger", "The ledger."),
     ("events", "penpay.cli.events", "Domain events."),

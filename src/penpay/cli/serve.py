@@ -30,7 +30,7 @@ def serve() -> None:
     tune_garbage_collection()
     log_as_json()
     uvloop.install()
-    _run_until_interrupted(_serve())
+    run_until_interrupted(_serve())
 
 
 async def _serve() -> None:
@@ -41,10 +41,11 @@ async def _serve() -> None:
         await system.start()
         async with AsyncExitStack() as stack:
             app = bind(create_app(), system)
-            with _address_told("PENPAY_HTTP_HOST and PENPAY_HTTP_PORT"):
+            with address_told("PENPAY_HTTP_HOST and PENPAY_HTTP_PORT"):
                 port = await stack.enter_async_context(serving(app, settings.http_host, settings.http_port))
             typer.echo(f"PenPay serves http://{settings.http_host}:{port} (documentation at /docs).")
-            await asyncio.Event().wait()
+            await system.failed()
+            fail("failed", "A part has failed without which nothing can be served; the log says why.")
     finally:
         await system.stop()
 
@@ -53,7 +54,7 @@ def sandbox() -> None:
     """Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point."""
     log_as_json()
     uvloop.install()
-    _run_until_interrupted(_sandbox())
+    run_until_interrupted(_sandbox())
 
 
 async def _sandbox() -> None:
@@ -74,9 +75,9 @@ async def _sandbox() -> None:
         stack.push_async_callback(world.stop)
         await world.start()
         await seed_sandbox(world, settings)
-        with _address_told("MPESA_BASE_URL"):
-            await stack.enter_async_context(serving(world.daraja.app, "127.0.0.1", daraja.port or 80))
-        with _address_told("DERIV_ENDPOINT"):
+        with address_told("MPESA_BASE_URL"):
+            await stack.enter_async_context(serving(world.create_app(), "127.0.0.1", daraja.port or 80))
+        with address_told("DERIV_ENDPOINT"):
             await _listen(stack, world, deriv.port or 80)
         typer.echo(
             f"M-Pesa sandbox on {settings.mpesa_base_url}, Deriv simulator on {settings.deriv_endpoint}.\n"
@@ -87,7 +88,7 @@ async def _sandbox() -> None:
 
 
 @contextmanager
-def _address_told(setting: str) -> Iterator[None]:
+def address_told(setting: str) -> Iterator[None]:
     """An address that this machine does not have, does not know or may not use becomes one line."""
     try:
         yield
@@ -105,7 +106,7 @@ async def _listen(stack: AsyncExitStack, world: Sandbox, port: int) -> None:
         raise
 
 
-def _run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+def run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
     """Serve until SIGINT or SIGTERM, at whatever moment it comes; then stop in good order, with exit status 0."""
     try:
         run(_interruptible(work))

@@ -11,7 +11,8 @@ from penpay.cli.output import AsJson, show_json
 from penpay.cli.session import opened, run
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import API_KEY_BYTES, api_key_hash, api_key_text
-from penpay.domain.identity.user import Email, User
+from penpay.domain.identity.user import User
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.phone import PhoneNumber
 
 

@@ -26,7 +26,7 @@ class Comparison:
 async def compare(world: World, transactions: Sequence[Mapping[str, Any]]) -> list[Comparison]:
     """What we booked against what the operator and Deriv hold; none of the figures on the right is from our ledger."""
     ledger = world.system.ledger_books
-    operator = await world.sandbox.operator.balances()
+    operator = await world.sandbox.operator.books.balances()
     book = world.sandbox.deriv_book
     completed = [found for found in transactions if found["status"] == "COMPLETED"]
 

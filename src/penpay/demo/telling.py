@@ -18,6 +18,8 @@ from penpay.demo.stories import STORIES, Story, tell
 from penpay.demo.world import PHONE, World, demo_world
 from penpay.domain.shared.money import Money
 
+_SHOWN_MESSAGES = 50
+
 
 async def run_demo(  # each is an option of the command
     console: Console,
@@ -44,7 +46,7 @@ async def run_demo(  # each is an option of the command
         balanced = not findings and _is_balanced(rows)
         agree = all(comparison.agrees for comparison in compared)
         as_told = all(story.ended_as_told(transaction) for story, transaction in told)
-        _show_receipt(console, world)
+        await _show_receipt(console, world)
         _show_trial_balance(console, rows)
         _show_comparison(console, compared)
         for finding in findings:
@@ -80,10 +82,10 @@ def _is_balanced(rows: Sequence[TrialBalanceRow]) -> bool:
     return not any(totals.values())
 
 
-def _show_receipt(console: Console, world: World) -> None:
+async def _show_receipt(console: Console, world: World) -> None:
     console.print()
     console.print("[bold]Messages on her phone")
-    for message in world.sandbox.daraja.phone(PHONE).messages():
+    for message in await world.sandbox.operator.messages(PHONE, _SHOWN_MESSAGES):
         console.print(f"  {message}", highlight=False)
 
 

@@ -21,8 +21,8 @@ from penpay.bootstrap import Ports, Sandbox, System, build, real_ports
 from penpay.config import Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
-from penpay.domain.mobile_money.errors import SubscriberExists
+from penpay.domain.mobile_money.errors import CustomerExists
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.presentation.http.app import bind, create_app
@@ -103,7 +103,7 @@ async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_por
         )
         stack.push_async_callback(sandbox.stop)
         await sandbox.start()
-        await stack.enter_async_context(serving(sandbox.daraja.app, "127.0.0.1", daraja_port))
+        await stack.enter_async_context(serving(sandbox.create_app(), "127.0.0.1", daraja_port))
         await stack.enter_async_context(sandbox.deriv.serve("127.0.0.1", deriv_port))
         await seed_sandbox(sandbox, settings)
 
@@ -160,7 +160,7 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
     Each part is made where it is missing, so a repeat finishes what an interrupted one has begun. The agent's token is
     the one that is set now.
     """
-    with suppress(SubscriberExists):
+    with suppress(CustomerExists):
         await sandbox.operator.register_subscriber(PHONE, PIN)
     await sandbox.operator.issue_float(PHONE, WALLET, "demo-opening")
     await sandbox.deriv_book.open_account(
@@ -176,7 +176,7 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
     token = settings.deriv_token.get_secret_value()
     await sandbox.deriv_book.set_token(settings.deriv_login_id, token, "read payments")
     await sandbox.deriv_book.open_account(
-        Account(login_id=LOGIN_ID, first_name="Wanjiku", last_name="Client", email="wanjiku@penpay.example")
+        Account(login_id=LOGIN_ID, first_name="User One", last_name="Client", email="user_one@penpay.example")
     )
 
 
@@ -185,7 +185,7 @@ async def seed_system(system: System) -> str:
     api_key = api_key_text(system.random.token_bytes(32))
     await system.executor.execute(
         CreateUser(
-            email=Email("wanjiku@penpay.example"),
+            email=Email("user_one@penpay.example"),
             phone=PHONE,
             phone_verified=True,
             deriv_login_id=DerivLoginId(LOGIN_ID),

@@ -1,9 +1,8 @@
-"""A simulated handset: it shows the operator's prompt, takes the PIN and keeps the messages."""
+"""A simulated handset: it shows the operator's prompt and takes the PIN. Messages are in the operator's outbox."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,16 +59,15 @@ class PromptAnswers(Protocol):
 
 
 class SimulatedPhone:
-    """One SIM in one handset. Prompts and messages are on the handset only and are gone when the sandbox stops."""
+    """One SIM in one handset. Prompts are on the handset only and are gone when the sandbox stops."""
 
-    def __init__(self, number: PhoneNumber, operator: PromptAnswers, *, keeps_messages: int) -> None:
+    def __init__(self, number: PhoneNumber, operator: PromptAnswers) -> None:
         self.number = number
         self.standing_answer: StandingAnswer | None = None
         self._operator = operator
         self._shown: Prompt | None = None
         self._unseen = False
         self._changed = asyncio.Condition()
-        self._messages: deque[str] = deque(maxlen=keeps_messages)
 
     @property
     def prompt(self) -> Prompt | None:
@@ -93,10 +91,6 @@ class SimulatedPhone:
         """Dismiss the prompt on the screen. Raises NoPrompt, PushEnded."""
         return await self._operator.cancel(self._on_screen().checkout_request_id)
 
-    def messages(self) -> tuple[str, ...]:
-        """The messages received, oldest first."""
-        return tuple(self._messages)
-
     async def show(self, prompt: Prompt) -> None:
         """The network puts a prompt on the screen."""
         async with self._changed:
@@ -110,10 +104,6 @@ class SimulatedPhone:
             if self._shown is not None and self._shown.checkout_request_id == checkout_request_id:
                 self._shown = None
                 self._unseen = False
-
-    def receive(self, message: str) -> None:
-        """A message arrives."""
-        self._messages.append(message)
 
     def _on_screen(self) -> Prompt:
         if self._shown is None:

@@ -213,14 +213,14 @@ async def seed(book: Book) -> None:
     """An agent with USD 10,000 and two clients with USD 500 each."""
     agent = Account(
         login_id=AGENT,
-        first_name="Wanjiku",
+        first_name="User One",
         last_name="Agent",
         email="agent@example.test",
-        agent=AgentTerms(name="Wanjiku Agent", min_cents=1),
+        agent=AgentTerms(name="User One Agent", min_cents=1),
     )
     await book.open_account(agent, balance_cents=AGENT_CENTS, token=TOKEN, scopes=SCOPES)
     for login_id in (CLIENT, OTHER_CLIENT):
-        client = Account(login_id=login_id, first_name="Otieno", last_name="Client", email="client@example.test")
+        client = Account(login_id=login_id, first_name="User Two", last_name="Client", email="client@example.test")
         await book.open_account(client, balance_cents=50_000, token=f"token-of-{login_id}", scopes=SCOPES)
 
 

@@ -183,7 +183,7 @@ async def test_authorize_tells_whose_token_it_is(deriv: Stage) -> None:
         account["is_virtual"],
         account["balance"],
     )
-    assert (["payments", "read", "trading_information"], " Wanjiku Agent") == (account["scopes"], account["fullname"])
+    assert (["payments", "read", "trading_information"], " User One Agent") == (account["scopes"], account["fullname"])
     assert [AGENT] == [listed["loginid"] for listed in account["account_list"]]
     assert ("InvalidToken", "The token is invalid.") == (code(wrong), wrong["error"]["message"])
 
@@ -294,7 +294,7 @@ async def test_the_statement_filters_pages_and_describes(deriv: Stage) -> None:
     assert "longcode" not in page["transactions"][0]
     assert [-10.55] == [row["amount"] for row in debits["transactions"]]
     assert re.fullmatch(
-        r"Transfer from Payment Agent Wanjiku Agent \(CR90000062\) to CR90000063\. "
+        r"Transfer from Payment Agent User One Agent \(CR90000062\) to CR90000063\. "
         r"Transaction reference: [0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\. "
         r"Timestamp: \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\dGMT\. Agent note: PX-1",
         debits["transactions"][0]["longcode"],
@@ -325,7 +325,7 @@ async def test_settings_time_and_site_status(deriv: Stage) -> None:
         status = await ask(socket, website_status=1, subscribe=1)
         other = await ask(socket, balance=1, account="all")
 
-    assert ("Wanjiku", "ke", 1) == (
+    assert ("User One", "ke", 1) == (
         settings["first_name"],
         settings["country_code"],
         settings["is_authenticated_payment_agent"],

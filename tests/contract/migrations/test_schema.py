@@ -11,12 +11,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penpay.infrastructure.sql import migrations, mobile_money
+from penpay.infrastructure.sql import migrations, operator_tables
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.tables import APPEND_ONLY, metadata
 
 # Imported for the tables it adds to the metadata.
-assert mobile_money.operator_customers.metadata is metadata
+assert operator_tables.operator_customers.metadata is metadata
 
 
 ELSEWHERE = {"mysql": "ix_command_batches_pending"}

@@ -38,7 +38,9 @@ async def test_migrating_again_changes_nothing(engine: AsyncEngine) -> None:
     """A second migration leaves rows and revision alone."""
     await migrations.upgrade(engine)
     async with engine.begin() as connection:
-        await connection.execute(text("INSERT INTO operator_receipts VALUES ('mpesa', '2026-11-20', 1, 1)"))
+        await connection.execute(
+            text("INSERT INTO operator_receipts (name, day, used, version) VALUES ('mpesa', '2026-11-20', 1, 1)")
+        )
 
     await migrations.upgrade(engine)
 

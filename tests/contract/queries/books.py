@@ -25,9 +25,9 @@ from penpay.infrastructure.sql.payments import TransactionRepository
 from penpay.infrastructure.sql.tables import metadata
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-WANJIKU, OTIENO = UserId(UUID(int=1)), UserId(UUID(int=2))
+USER_ONE, USER_TWO = UserId(UUID(int=1)), UserId(UUID(int=2))
 DONE, OPEN = TransactionId(UUID(int=11)), TransactionId(UUID(int=12))
-KES_WALLET, USD_WALLET = wallet_code(WANJIKU, Currency.KES), wallet_code(WANJIKU, Currency.USD)
+KES_WALLET, USD_WALLET = wallet_code(USER_ONE, Currency.KES), wallet_code(USER_ONE, Currency.USD)
 RATE = LockedRate(
     base=Currency.USD,
     quote=Currency.KES,
@@ -97,7 +97,7 @@ class Ledger:
     async def deposit(self, transaction: TransactionId, status: TransactionStatus, state: EvidenceState) -> None:
         """A deposit of 100 USD up to the transfer, which is confirmed if the evidence says so."""
         at = NOON + timedelta(minutes=self.minutes)
-        row = made(transaction, WANJIKU, status, at)
+        row = made(transaction, USER_ONE, status, at)
         await self.write(TransactionRepository.table, TransactionRepository().row(row))
         await self.post("paid", transaction, *_paid())
         await self.post("converted", transaction, *_converted())

@@ -21,7 +21,7 @@ from penpay.infrastructure.sql.tables import (
     ledger_journals,
     transactions,
 )
-from tests.contract.queries.books import DONE, KES_WALLET, NOON, OPEN, OTIENO, USD_WALLET, WANJIKU, Ledger
+from tests.contract.queries.books import DONE, KES_WALLET, NOON, OPEN, USD_WALLET, USER_ONE, USER_TWO, Ledger
 
 Breach = tuple[str, str, int, str]
 _a, _e, _j = ledger_accounts.c, ledger_entries.c, ledger_journals.c
@@ -286,10 +286,10 @@ async def test_an_owners_balances_are_hers_alone(ledger: Ledger) -> None:
     books = SqlLedgerBooks(ledger.engine)
     charged = ledger.accounts["mpesa:collection"].balance_cents // 2
 
-    now = await books.balances(WANJIKU)
-    then = await books.balances(WANJIKU, NOON + timedelta(minutes=1))
+    now = await books.balances(USER_ONE)
+    then = await books.balances(USER_ONE, NOON + timedelta(minutes=1))
 
     empty = AccountBalance(USD_WALLET, Money.zero(Currency.USD))
     assert [AccountBalance(KES_WALLET, Money.zero(Currency.KES)), empty] == now
     assert [AccountBalance(KES_WALLET, Money(charged, Currency.KES)), empty] == then
-    assert await books.balances(OTIENO) == []
+    assert await books.balances(USER_TWO) == []

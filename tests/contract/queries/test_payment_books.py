@@ -17,17 +17,17 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.payments import ReviewRepository, TransactionRepository
 from penpay.infrastructure.sql.queries import SqlPaymentBooks
 from penpay.infrastructure.sql.tables import domain_events
-from tests.contract.queries.books import NOON, OTIENO, WANJIKU, Ledger, made
+from tests.contract.queries.books import NOON, USER_ONE, USER_TWO, Ledger, made
 
 NUMBERS = range(1, 8)
 
 
 @pytest.fixture
 async def books(engine: AsyncEngine) -> SqlPaymentBooks:
-    """Seven transactions: the odd ones Wanjiku's, two of one moment after each other."""
+    """Seven transactions: the odd ones User One's, two of one moment after each other."""
     ledger = Ledger(engine, {}, {})
     for number in NUMBERS:
-        user = WANJIKU if number % 2 else OTIENO
+        user = USER_ONE if number % 2 else USER_TWO
         row = made(
             TransactionId(UUID(int=number)), user, TransactionStatus.PENDING, NOON + timedelta(minutes=number // 4)
         )
@@ -50,21 +50,21 @@ async def test_a_transaction_is_read_as_it_was_written_by_its_owner_alone(books:
     """All of it comes back, to its owner; to another user it does not exist."""
     number = TransactionId(UUID(int=1))
 
-    assert await books.transaction(WANJIKU, number) == made(number, WANJIKU, TransactionStatus.PENDING, NOON)
-    assert await books.transaction(OTIENO, number) is None
+    assert await books.transaction(USER_ONE, number) == made(number, USER_ONE, TransactionStatus.PENDING, NOON)
+    assert await books.transaction(USER_TWO, number) is None
 
 
 async def test_pages_hold_every_transaction_once_newest_first(books: SqlPaymentBooks) -> None:
     """Whatever the size of the pages, also between transactions of one moment."""
-    assert [[7], [5], [3], [1]] == await pages(books, WANJIKU, 1)
-    assert [[7, 5, 3], [1]] == await pages(books, WANJIKU, 3)
-    assert [[7, 5, 3, 1]] == await pages(books, WANJIKU, 4)
-    assert [[6, 4], [2]] == await pages(books, OTIENO, 2)
+    assert [[7], [5], [3], [1]] == await pages(books, USER_ONE, 1)
+    assert [[7, 5, 3], [1]] == await pages(books, USER_ONE, 3)
+    assert [[7, 5, 3, 1]] == await pages(books, USER_ONE, 4)
+    assert [[6, 4], [2]] == await pages(books, USER_TWO, 2)
 
 
 async def test_another_users_transaction_is_no_cursor(books: SqlPaymentBooks) -> None:
     """A foreign cursor shows nothing, not even when the other user acted."""
-    page = await books.transactions(OTIENO, 10, TransactionId(UUID(int=7)))
+    page = await books.transactions(USER_TWO, 10, TransactionId(UUID(int=7)))
 
     assert ([], None) == (page.transactions, page.next)
 
@@ -119,7 +119,7 @@ async def test_what_moves_nothing_stands_in_the_timeline_under_the_status_it_met
         for sequence, name, payload in (
             (1, "NoteAdded", "{}"),
             (2, "DepositInitiated", '{"status":"PROCESSING"}'),
-            (3, "NoteAdded", '{"by":"otieno"}'),
+            (3, "NoteAdded", '{"by":"user_two"}'),
         )
     ]
     async with engine.begin() as connection:

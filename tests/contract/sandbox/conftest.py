@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from penpay.domain.mobile_money.policy import PayerPolicy
+from penpay.bootstrap.operator import kenyan_policy
+from penpay.domain.mobile_money.policy import OperatorPolicy
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from tests.contract.sandbox.world import Receiver, World, WorldMaker, opened, serving
 from tests.support.engines import EVERY
@@ -30,7 +31,7 @@ def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
 
     def make(
         switches: DarajaSwitches = DarajaSwitches(),  # noqa: B008  (frozen)
-        policy: PayerPolicy = PayerPolicy(),  # noqa: B008  (frozen)
+        policy: OperatorPolicy = kenyan_policy(),  # noqa: B008  (frozen)
         *,
         keep: bool = False,
     ) -> AbstractAsyncContextManager[World]:
@@ -51,7 +52,7 @@ def each_engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def world_on_each_engine(each_engine: str, receiver: Receiver) -> AsyncIterator[World]:
     """A world with every switch at its default, on one engine after the other."""
-    async with opened(each_engine, receiver, DarajaSwitches(), PayerPolicy()) as made:
+    async with opened(each_engine, receiver, DarajaSwitches(), kenyan_policy()) as made:
         yield made
 
 

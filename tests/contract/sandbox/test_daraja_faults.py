@@ -23,35 +23,35 @@ from penpay.sandbox.faults import (
     SpoiltReply,
     StuckPending,
 )
-from tests.contract.sandbox.world import OTIENO, WANJIKU, World, WorldMaker, items, paid
+from tests.contract.sandbox.world import OTHER_PAYER, PAYER, World, WorldMaker, items, paid
 
 
 async def test_a_lost_callback_leaves_the_truth_to_the_query(world: World) -> None:
     """Nothing arrives, the money has moved, and the query says so."""
-    await world.subscriber(WANJIKU, shillings=2_000)
-    world.sandbox.faults.add(FaultRule(fault=LostCallback(), msisdn=WANJIKU))
+    await world.subscriber(PAYER, shillings=2_000)
+    world.sandbox.faults.add(FaultRule(fault=LostCallback(), msisdn=PAYER))
     answer = await paid(world)
     await world.settled()
     assert [] == world.receiver.requests
     query = (await world.query(answer["CheckoutRequestID"])).json(parse_float=Decimal)
     assert "0" == query["ResultCode"]
-    await world.balances_are({WANJIKU: 1_500}, merchant=500)
+    await world.balances_are({PAYER: 1_500}, merchant=500)
 
 
 async def test_a_repeated_callback_is_byte_equal(world: World) -> None:
     """Three times the same, and one payment."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=RepeatedCallback(times=3)))
     await paid(world)
     for _ in range(3):
         await world.callback()
     assert 1 == len({request.body for request in world.receiver.requests})
-    await world.balances_are({WANJIKU: 1_500}, merchant=500)
+    await world.balances_are({PAYER: 1_500}, merchant=500)
 
 
 async def test_a_callback_can_be_late(world: World) -> None:
     """It arrives after its delay and not before."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=LateCallback(milliseconds=200)))
     before = world.clock.monotonic_ms()
     await paid(world)
@@ -61,10 +61,10 @@ async def test_a_callback_can_be_late(world: World) -> None:
 
 async def test_a_callback_can_come_before_the_answer(world: World) -> None:
     """The answer is held back until the callback was sent."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=CallbackFirst(at_most_ms=5_000)))
-    push = asyncio.create_task(world.push(WANJIKU, 500))
-    phone = world.phone(WANJIKU)
+    push = asyncio.create_task(world.push(PAYER, 500))
+    phone = world.phone(PAYER)
     await phone.next_prompt()
     await phone.give_pin("1234")
     callback = await world.callback()
@@ -76,15 +76,15 @@ async def test_a_callback_can_come_before_the_answer(world: World) -> None:
 
 async def test_an_answer_waits_for_a_callback_only_so_long(world: World) -> None:
     """If nobody enters a PIN the answer comes all the same."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=CallbackFirst(at_most_ms=50)))
-    assert 200 == (await world.push(WANJIKU, 500)).status_code
+    assert 200 == (await world.push(PAYER, 500)).status_code
     assert [] == world.receiver.requests
 
 
 async def test_a_callback_is_tried_once(world: World) -> None:
     """A receiver that fails has lost it."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.receiver.statuses = [500]
     await paid(world)
     await world.callback()
@@ -95,7 +95,7 @@ async def test_a_callback_is_tried_once(world: World) -> None:
 async def test_a_callback_is_tried_again_until_it_is_taken_where_the_switch_says_so(make_world: WorldMaker) -> None:
     """With four tries and two failures it is sent three times."""
     async with make_world(DarajaSwitches(callback_tries=4, callback_retry_after_ms=10)) as world:
-        await world.subscriber(WANJIKU, shillings=2_000)
+        await world.subscriber(PAYER, shillings=2_000)
         world.receiver.statuses = [500, 503]
         await paid(world)
         for _ in range(3):
@@ -106,24 +106,24 @@ async def test_a_callback_is_tried_again_until_it_is_taken_where_the_switch_says
 
 async def test_a_receiver_that_is_gone_hurts_nobody(world: World) -> None:
     """The payment stands, and the next one goes well."""
-    await world.subscriber(WANJIKU, shillings=2_000)
-    await world.push(WANJIKU, 500, callback_url="http://127.0.0.1:9/nobody")
-    phone = world.phone(WANJIKU)
+    await world.subscriber(PAYER, shillings=2_000)
+    await world.push(PAYER, 500, callback_url="http://127.0.0.1:9/nobody")
+    phone = world.phone(PAYER)
     await phone.next_prompt()
     await phone.give_pin("1234")
     await paid(world)
     await world.callback()
-    await world.balances_are({WANJIKU: 1_000}, merchant=1_000)
+    await world.balances_are({PAYER: 1_000}, merchant=1_000)
 
 
 async def test_an_altered_callback_lies_about_amount_and_phone(world: World) -> None:
     """The books know what was paid; the callback tells something else."""
-    await world.subscriber(WANJIKU, shillings=2_000)
-    world.sandbox.faults.add(FaultRule(fault=AlteredCallback(amount_cents=1_00, msisdn=OTIENO)))
+    await world.subscriber(PAYER, shillings=2_000)
+    world.sandbox.faults.add(FaultRule(fault=AlteredCallback(amount_cents=1_00, msisdn=OTHER_PAYER)))
     await paid(world)
     told = items(await world.callback())
-    assert ("1.00", int(OTIENO)) == (str(told["Amount"]), told["PhoneNumber"])
-    await world.balances_are({WANJIKU: 1_500}, merchant=500)
+    assert ("1.00", int(OTHER_PAYER)) == (str(told["Amount"]), told["PhoneNumber"])
+    await world.balances_are({PAYER: 1_500}, merchant=500)
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -132,10 +132,10 @@ async def test_a_push_whose_answer_is_spoilt_has_taken_effect_or_not(
     world: World, reply: Spoilt, *, done: bool
 ) -> None:
     """Cut, HTML, empty or an error: only the fault plan knows whether a prompt was shown."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=SpoiltReply(call=DarajaCall.PUSH, reply=reply, done=done)))
     try:
-        response = await world.push(WANJIKU, 500)
+        response = await world.push(PAYER, 500)
     except httpx.RemoteProtocolError:
         assert Spoilt.CUT is reply
     else:
@@ -152,12 +152,12 @@ async def test_a_push_whose_answer_is_spoilt_has_taken_effect_or_not(
         assert expected[0] == response.status_code
         assert expected[1] in response.content
         assert bool(expected[1]) == bool(response.content)
-    assert done == (world.phone(WANJIKU).prompt is not None)
+    assert done == (world.phone(PAYER).prompt is not None)
 
 
 async def test_tokens_and_queries_can_be_spoilt_too(world: World) -> None:
     """Each rule strikes its own call once, and the call works again after it."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     answer = await paid(world)
     for call in (DarajaCall.TOKEN, DarajaCall.QUERY):
         for done in (False, True):
@@ -170,26 +170,26 @@ async def test_tokens_and_queries_can_be_spoilt_too(world: World) -> None:
 
 async def test_an_operator_with_too_much_to_do_says_system_busy(world: World) -> None:
     """The push is not accepted, and the words are those of the real one."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.executor._queue_limit = 0
-    response = await world.push(WANJIKU, 500)
+    response = await world.push(PAYER, 500)
     refusal = response.json(parse_float=Decimal)
     assert (500, "500.003.02") == (response.status_code, refusal["errorCode"])
-    assert world.phone(WANJIKU).prompt is None
+    assert world.phone(PAYER).prompt is None
 
 
 async def test_an_answer_can_be_slower_than_the_client_waits(world: World) -> None:
     """The client times out; the prompt is there."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=SlowReply(call=DarajaCall.PUSH, milliseconds=1_500)))
     with pytest.raises(httpx.ReadTimeout):
-        await world.push(WANJIKU, 500, patience_seconds=1)
-    assert world.phone(WANJIKU).prompt is not None
+        await world.push(PAYER, 500, patience_seconds=1)
+    assert world.phone(PAYER).prompt is not None
 
 
 async def test_a_query_can_be_stuck_although_the_push_is_paid(world: World) -> None:
     """Pending for ever, until the rule is cleared."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=StuckPending(), times=None))
     answer = await paid(world)
     codes = [(await world.query(answer["CheckoutRequestID"])).json(parse_float=Decimal)["ResultCode"] for _ in range(3)]
@@ -200,12 +200,12 @@ async def test_a_query_can_be_stuck_although_the_push_is_paid(world: World) -> N
 
 async def test_a_result_can_be_forced_for_one_subscriber(world: World) -> None:
     """A code that nobody listed, with no prompt and no money; the next push is normal."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=ForcedResult(code="SFC_IC0003", text="The operator does not exist.")))
-    await world.push(WANJIKU, 500)
+    await world.push(PAYER, 500)
     callback = await world.callback()
     assert "SFC_IC0003" == callback["ResultCode"]
-    assert world.phone(WANJIKU).prompt is None
+    assert world.phone(PAYER).prompt is None
     await paid(world)
     assert 0 == (await world.callback())["ResultCode"]
-    await world.balances_are({WANJIKU: 1_500}, merchant=500)
+    await world.balances_are({PAYER: 1_500}, merchant=500)

@@ -16,7 +16,7 @@ from penpay.sandbox.faults import (
     Spoilt,
     SpoiltReply,
 )
-from tests.contract.sandbox.world import KEY, PAYBILL, SECRET, WANJIKU, World, WorldMaker
+from tests.contract.sandbox.world import KEY, PAYBILL, PAYER, SECRET, World, WorldMaker
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ async def test_a_query_of_an_open_push_says_pending(
 ) -> None:
     """In the newer form or the older one."""
     async with make_world(DarajaSwitches(pending_style=style)) as world:
-        await world.subscriber(WANJIKU, shillings=2_000)
-        answer = (await world.push(WANJIKU, 500)).json(parse_float=Decimal)
+        await world.subscriber(PAYER, shillings=2_000)
+        answer = (await world.push(PAYER, 500)).json(parse_float=Decimal)
         query = await world.query(answer["CheckoutRequestID"])
         assert status == query.status_code
         assert words in query.text
@@ -74,11 +74,11 @@ async def test_an_old_token_lives_on_unless_the_switch_says_otherwise(make_world
     """Both behaviours are reported of the real one."""
     for revokes, status in ((False, 200), (True, 404)):
         async with make_world(DarajaSwitches(new_token_revokes_old=revokes)) as world:
-            await world.subscriber(WANJIKU, shillings=2_000)
+            await world.subscriber(PAYER, shillings=2_000)
             old = world.token
             await world.log_in()
             world.token = old
-            assert status == (await world.push(WANJIKU, 500)).status_code
+            assert status == (await world.push(PAYER, 500)).status_code
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ async def test_a_call_without_a_living_token_is_404(world: World, header: str, c
 
 async def test_a_revoked_token_is_refused_until_a_new_one_is_asked_for(world: World) -> None:
     """One refresh cures it."""
-    await world.subscriber(WANJIKU, shillings=2_000)
+    await world.subscriber(PAYER, shillings=2_000)
     world.sandbox.faults.add(FaultRule(fault=SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.INVALID_TOKEN)))
-    statuses = [(await world.push(WANJIKU, 500)).status_code, (await world.push(WANJIKU, 500)).status_code]
+    statuses = [(await world.push(PAYER, 500)).status_code, (await world.push(PAYER, 500)).status_code]
     await world.log_in()
-    statuses.append((await world.push(WANJIKU, 500)).status_code)
+    statuses.append((await world.push(PAYER, 500)).status_code)
     assert [404, 404, 200] == statuses
 
 
@@ -114,7 +114,7 @@ async def test_a_push_is_refused_in_the_normal_envelope(
     world: World, changes: dict[str, Any], status: int, code: str, message: str
 ) -> None:
     """Status, code and message, and a request id."""
-    response = await world.push(WANJIKU, 500, **changes)
+    response = await world.push(PAYER, 500, **changes)
     refusal = response.json(parse_float=Decimal)
     assert (status, code, message) == (response.status_code, refusal["errorCode"], refusal["errorMessage"])
     assert {"requestId", "errorCode", "errorMessage"} == refusal.keys()
@@ -122,8 +122,8 @@ async def test_a_push_is_refused_in_the_normal_envelope(
 
 async def test_an_unknown_or_foreign_push_is_not_told_about(world: World) -> None:
     """The refusal names CheckoutRequestID, for an id nobody has and for another merchant's alike."""
-    await world.subscriber(WANJIKU, shillings=2_000)
-    answer = (await world.push(WANJIKU, 500)).json(parse_float=Decimal)
+    await world.subscriber(PAYER, shillings=2_000)
+    answer = (await world.push(PAYER, 500)).json(parse_float=Decimal)
     await world.operator.register_merchant("600100", "ANOTHER")
     for checkout, short_code in (("ws_CO_nobody", PAYBILL), (answer["CheckoutRequestID"], "600100")):
         response = await world.query(checkout, short_code=short_code)
@@ -135,8 +135,8 @@ async def test_an_unknown_or_foreign_push_is_not_told_about(world: World) -> Non
 async def test_queries_are_limited_where_the_switch_is_on(make_world: WorldMaker) -> None:
     """The second query within twelve seconds gets Apigee's 429."""
     async with make_world(DarajaSwitches(limit_queries=True)) as world:
-        await world.subscriber(WANJIKU, shillings=2_000)
-        answer = (await world.push(WANJIKU, 500)).json(parse_float=Decimal)
+        await world.subscriber(PAYER, shillings=2_000)
+        answer = (await world.push(PAYER, 500)).json(parse_float=Decimal)
         first, second = [await world.query(answer["CheckoutRequestID"]) for _ in range(2)]
         assert [200, 429] == [first.status_code, second.status_code]
         assert (

@@ -19,28 +19,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from penpay.application.mobile_money.operator import Operator, handlers
-from penpay.application.mobile_money.pins import PinHasher
+from penpay.application.mobile_money.operator import Operator
 from penpay.application.shared.executor import Executor
-from penpay.domain.mobile_money.policy import PayerPolicy
+from penpay.bootstrap.operator import OperatorProcess
+from penpay.bootstrap.ports import real_ports
+from penpay.config import load_operator_settings
+from penpay.domain.mobile_money.policy import OperatorPolicy
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.infrastructure.security.blind_index import BlindIndex
-from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.security.keys import KeyRing
-from penpay.infrastructure.sql.engine import open_engine
-from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.mobile_money import (
-    MerchantRepository,
-    ReceiptRepository,
-    SqlOperatorBooks,
-    StkPushRepository,
-    SubscriberRepository,
-)
-from penpay.infrastructure.sql.shared import OutboxRepository
-from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, metadata
-from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
-from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
+from penpay.infrastructure.sql import migrations
+from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries
+from penpay.infrastructure.system import SystemClock, SystemRandom
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.phone import SimulatedPhone
@@ -48,8 +37,8 @@ from penpay.sandbox.phone import SimulatedPhone
 PAYBILL = "174379"
 PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
 KEY, SECRET = "consumer-key", "consumer-secret"
-WANJIKU = "254712345678"
-OTIENO = "254110000001"
+PAYER = "254712345678"
+OTHER_PAYER = "254110000001"
 _STAMP = "20261121043000"
 _PATIENCE_SECONDS = 10
 
@@ -174,6 +163,10 @@ class World:
     def phone(self, msisdn: str) -> SimulatedPhone:
         return self.sandbox.phone(PhoneNumber("+" + msisdn))
 
+    async def messages(self, msisdn: str) -> list[str]:
+        """What the operator has sent to this phone, oldest first."""
+        return list(await self.operator.messages(PhoneNumber("+" + msisdn), 100))
+
     async def push(
         self,
         msisdn: str,
@@ -214,7 +207,7 @@ class World:
 
     async def balances_are(self, subscribers: Mapping[str, int], *, merchant: int) -> None:
         """Every balance in shillings, the trust equation, and the sum of each account's entries."""
-        found = await self.operator.balances()
+        found = await self.operator.books.balances()
         assert {msisdn: kes(shillings) for msisdn, shillings in subscribers.items()} == {
             phone.msisdn: money for phone, money in found.subscribers
         }
@@ -233,7 +226,7 @@ def _caller(short_code: str) -> dict[str, Any]:
     return {"BusinessShortCode": int(short_code), "Password": password, "Timestamp": _STAMP}
 
 
-async def paid(world: World, msisdn: str = WANJIKU, shillings: int = 500) -> dict[str, Any]:
+async def paid(world: World, msisdn: str = PAYER, shillings: int = 500) -> dict[str, Any]:
     """A push answered with the right PIN; its synchronous answer."""
     answer = (await world.push(msisdn, shillings)).json(parse_float=Decimal)
     phone = world.phone(msisdn)
@@ -251,54 +244,29 @@ class WorldMaker(Protocol):
     """Opens a world; with `keep` on the database of the one before, as after a restart."""
 
     def __call__(
-        self, switches: DarajaSwitches = ..., policy: PayerPolicy = ..., *, keep: bool = ...
+        self, switches: DarajaSwitches = ..., policy: OperatorPolicy = ..., *, keep: bool = ...
     ) -> AbstractAsyncContextManager[World]: ...
 
 
 @asynccontextmanager
 async def opened(
-    database_url: str, receiver: Receiver, switches: DarajaSwitches, policy: PayerPolicy
+    database_url: str, receiver: Receiver, switches: DarajaSwitches, policy: OperatorPolicy
 ) -> AsyncIterator[World]:
     """A world on this database, which is migrated if it is new."""
-    clock, random = SystemClock(), SystemRandom()
-    cipher = FieldCipher(KeyRing("test", {"test": b"f" * 32}), random)
-    index = BlindIndex(b"i" * 32)
-    subscribers, pushes = SubscriberRepository(cipher, index), StkPushRepository(cipher, index)
-    engine = open_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    schema = Schema(
-        repositories=(
-            OutboxRepository(),
-            MerchantRepository(),
-            subscribers,
-            pushes,
-            ReceiptRepository(),
-            WalletRepository(),
-            JournalRepository(),
-        ),
-        finders=(),
-        appenders=(EntryAppender(),),
+    settings = load_operator_settings(
+        {
+            "OPERATOR_DATABASE_URL": database_url,
+            "PENPAY_FIELD_KEYS": f"test:{base64.b64encode(b'f' * 32).decode()}",
+            "PENPAY_MASTER_KEY": base64.b64encode(b"m" * 32).decode(),
+        }
     )
-    executor = Executor(
-        database=SqlDatabase(engine, schema),
-        clock=clock,
-        ids=UuidV7(clock, random),
-        random=random,
-        handlers=handlers(policy),
-        subscriptions={},
-        on_events=lambda _: None,
-    )
-    operator = Operator(
-        executor=executor,
-        books=SqlOperatorBooks(engine, subscribers=subscribers, pushes=pushes, clock=clock),
-        pins=PinHasher(pepper=b"p" * 32, random=random, log2_cost=4),
-    )
+    process = OperatorProcess(settings, real_ports(), policy=policy, pin_log2_cost=4)
+    operator, engine = process.operator, process.engine
 
     async def differences() -> Mapping[str, int]:
         """For each account: its balance less the sum of its entries."""
         side = case((ledger_entries.c.side == "DEBIT", 1), else_=-1) * ledger_entries.c.amount_cents
-        normal = case((ledger_accounts.c.type == "ASSET", 1), else_=-1)
+        normal = case((ledger_accounts.c.type.in_(("ASSET", "EXPENSE")), 1), else_=-1)
         statement = (
             select(ledger_accounts.c.code, ledger_accounts.c.balance_cents - func.sum(side * normal))
             .join(ledger_entries, ledger_entries.c.account_id == ledger_accounts.c.id)
@@ -308,15 +276,16 @@ async def opened(
             return {row[0]: row[1] for row in await connection.execute(statement)}
 
     tasks = Tasks()
-    tasks.spawn(executor.run())
     try:
+        await migrations.upgrade(engine)
+        await process.start()
         await operator.register_merchant(PAYBILL, "PENPAY")
         async with httpx.AsyncClient(timeout=5) as callback_client:
             sandbox = DarajaSandbox(
                 operator=operator,
                 callback_client=callback_client,
-                clock=clock,
-                random=random,
+                clock=SystemClock(),
+                random=SystemRandom(),
                 spawn=tasks.spawn,
                 credentials=DarajaCredentials(
                     consumer_key=KEY, consumer_secret=SECRET, passkeys={PAYBILL: PASSKEY, "600100": PASSKEY}
@@ -332,11 +301,11 @@ async def opened(
                     client=client,
                     receiver=receiver,
                     tasks=tasks,
-                    executor=executor,
+                    executor=process.executor,
                     books=differences,
                 )
                 await world.log_in()
                 yield world
     finally:
         await tasks.stop()
-        await engine.dispose()
+        await process.stop()

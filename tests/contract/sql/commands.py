@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from penpay.application.shared.executor import Handler, Lane, Refused
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
@@ -19,6 +19,14 @@ from penpay.domain.wallet.account import wallet_code
 
 UNENCODABLE = "\ud800"
 """Half of a surrogate pair: a Python string, and no text in any database."""
+
+
+_FREE = Money.zero(Currency.KES)
+
+
+def payment_id(reference: str) -> UUID:
+    """The id of the payment that a test knows by this name."""
+    return uuid5(NAMESPACE_OID, reference)
 
 
 def wallet(number: int) -> str:
@@ -64,7 +72,10 @@ def _move(command: Move, work: Work) -> dict[str, object]:
         payer=command.payer,
         payee=command.payee,
         amount=Money(command.cents, Currency.KES),
-        reference=command.reference,
+        payer_fee=_FREE,
+        payee_fee=_FREE,
+        excise=_FREE,
+        id_=payment_id(command.reference),
     )
     work.audit("test", "money_moved", "journal", work.batch_id)
     return {"reference": command.reference, "left": postings.balance(work, command.payer, Currency.KES).cents}

@@ -55,14 +55,14 @@ class Desk:
 
     async def enter(self, mid: str, *, quote: Currency = Currency.KES, base: Currency = Currency.USD) -> FxRate:
         command = EnterRate(
-            base=base, quote=quote, mid_e8=parse_mid(mid), source="bank", entered_by="wanjiku", valid_from=None
+            base=base, quote=quote, mid_e8=parse_mid(mid), source="bank", entered_by="user_one", valid_from=None
         )
         entered: FxRate = await self.executor.execute(command)
         return entered
 
     def approve(self, *rates: FxRate) -> Sequence[asyncio.Future[Any]]:
         """Ask for all at once, so that they share a batch."""
-        return [self.executor.enqueue(ApproveRate(rate_id=rate.id, approved_by="otieno")) for rate in rates]
+        return [self.executor.enqueue(ApproveRate(rate_id=rate.id, approved_by="user_two")) for rate in rates]
 
     async def approved(self, *rates: FxRate) -> list[str]:
         """What becomes of each, asked for at once."""

@@ -34,7 +34,7 @@ from tests.contract.sql.world import World
 from tests.support.ports import MORNING
 
 _t, _e, _p, _a, _l = transactions.c, domain_events.c, event_positions.c, ledger_accounts.c, ledger_entries.c
-WANJIKU, OTIENO = UserId(UUID(int=1)), UserId(UUID(int=2))
+USER_ONE, USER_TWO = UserId(UUID(int=1)), UserId(UUID(int=2))
 DONE, NEW = TransactionId(UUID(int=11)), TransactionId(UUID(int=12))
 _S = TransactionStatus
 
@@ -45,7 +45,7 @@ async def history(world: World) -> World:
     await move_some(world, 3)
     people = [
         {"id": user, "status": "ACTIVE", "email_sealed": b"x", "email_index": str(user), "created_at": MORNING}
-        for user in (WANJIKU, OTIENO)
+        for user in (USER_ONE, USER_TWO)
     ]
     await run(world, insert(users).values(people))
     await happened(world, *deposit(DONE, 5))
@@ -69,7 +69,7 @@ def deposit(transaction_id: TransactionId, steps: int) -> tuple[Transaction, lis
     )
     transaction, event = create_deposit(
         transaction_id=transaction_id,
-        user_id=WANJIKU,
+        user_id=USER_ONE,
         amount=amount,
         deriv_login_id="CR123456",
         rate=rate,
@@ -140,7 +140,7 @@ async def test_what_was_done_follows_from_its_history(history: World, monkeypatc
 
 
 CHANGES: dict[str, tuple[Any, str]] = {
-    "user_id": (OTIENO, "user_id"),
+    "user_id": (USER_TWO, "user_id"),
     "type": ("WITHDRAWAL", "type"),
     "status": ("IN_REVIEW", "status"),
     "amount_cents": (1_001, "amount"),

@@ -25,7 +25,7 @@ from penpay.config import Settings
 from penpay.demo.world import LOGIN_ID, PHONE, PIN, SHORT_CODE, demo_settings, seed_sandbox, seed_system
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql.tables import audit_logs, deriv_transfers, mpesa_requests, webhook_logs
@@ -303,7 +303,7 @@ class Stage:
         assert [] == list(await self.system.ledger_books.verify())
         rows = await self.system.ledger_books.trial_balance()
         ours = {row.code: abs(row.debit_cents - row.credit_cents) for row in rows}
-        operator = await self.sandbox.operator.balances()
+        operator = await self.sandbox.operator.books.balances()
         deriv = self.sandbox.deriv_book
 
         def wallets(currency: str) -> int:

@@ -124,5 +124,5 @@ async def test_a_deposit_charged_while_our_program_was_down_is_finished_after_th
 
 
 async def _paid(stage: Stage) -> bool:
-    balances = await stage.sandbox.operator.balances()
+    balances = await stage.sandbox.operator.books.balances()
     return PAID.at_operator_paybill == dict(balances.merchants)["174379"].cents

@@ -25,7 +25,7 @@ from penpay.config import Settings, load_settings
 from penpay.demo.world import AGENT_FUNDS, AGENT_LOGIN_ID, PIN, RATE, SHORT_CODE, seed_sandbox
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import API_KEY_BYTES, api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql.engine import open_engine, reading
@@ -272,7 +272,7 @@ async def _seed_sandbox(settings: Settings, stage: Stage) -> None:
             await sandbox.deriv_book.open_account(
                 Account(
                     login_id=client.login_id,
-                    first_name="Wanjiku",
+                    first_name="User One",
                     last_name="Client",
                     email=f"{client.login_id.lower()}@penpay.example",
                 )

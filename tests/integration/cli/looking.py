@@ -13,8 +13,8 @@ from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.identity import SqlUsers
 from tests.integration.cli.conftest import Terminal
 
-WANJIKU = ("--email", "Wanjiku@Example.com", "--phone", "0712 345 678", "--deriv-login-id", "cr900001")
-OTIENO = ("--email", "otieno@example.com", "--phone", "0722000000", "--deriv-login-id", "CR900002")
+USER_ONE = ("--email", "User_One@Example.com", "--phone", "0712 345 678", "--deriv-login-id", "cr900001")
+USER_TWO = ("--email", "user_two@example.com", "--phone", "0722000000", "--deriv-login-id", "CR900002")
 
 
 def in_database(terminal: Terminal, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:

@@ -17,7 +17,7 @@ from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.publication import SqlPublication
 from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
 from tests.integration.cli.conftest import Terminal
-from tests.integration.cli.looking import OTIENO, WANJIKU, in_database
+from tests.integration.cli.looking import USER_ONE, USER_TWO, in_database
 
 FORGED = "UPDATE audit_logs SET actor = 'nobody' WHERE action = 'user.registered'"
 
@@ -25,8 +25,8 @@ FORGED = "UPDATE audit_logs SET actor = 'nobody' WHERE action = 'user.registered
 @pytest.fixture
 def trail(terminal: Terminal) -> Terminal:
     """Two users were registered, and all of it is published under a checkpoint."""
-    terminal.run("users", "create", *WANJIKU)
-    terminal.run("users", "create", *OTIENO)
+    terminal.run("users", "create", *USER_ONE)
+    terminal.run("users", "create", *USER_TWO)
     asyncio.run(publish(terminal))
     return terminal
 

@@ -74,7 +74,7 @@ def test_the_books_are_read_as_of_a_moment_between_two_postings(terminal: Termin
 @pytest.mark.parametrize("reference", ["", "two words", "x" * 65, "überweisung", "0712345678", "+254712345678"])
 def test_a_reference_that_cannot_be_booked_is_refused(terminal: Terminal, reference: str) -> None:
     """Not in visible ASCII, too long, or a phone number, which the books could never forget: nothing is booked."""
-    order = ("ledger", "fund", "deriv:agent", "--amount", "10.00", "--currency", "USD", "--by", "wanjiku")
+    order = ("ledger", "fund", "deriv:agent", "--amount", "10.00", "--currency", "USD", "--by", "user_one")
 
     assert "invalid_request" == terminal.refused(*order, "--reference", reference)
     assert [] == terminal.json("ledger", "trial-balance")["accounts"]
@@ -84,7 +84,7 @@ def test_a_reference_that_cannot_be_booked_is_refused(terminal: Terminal, refere
 def fund(terminal: Terminal, account: str, amount: str, currency: str) -> None:
     terminal.run(
         *("ledger", "fund", account, "--amount", amount, "--currency", currency),
-        *("--reference", f"opening-{currency}", "--by", "wanjiku"),
+        *("--reference", f"opening-{currency}", "--by", "user_one"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from tests.integration.cli.conftest import Terminal
-from tests.integration.cli.looking import WANJIKU, in_database
+from tests.integration.cli.looking import USER_ONE, in_database
 
 
 def test_a_database_is_migrated_once(empty: Terminal) -> None:
@@ -33,7 +33,7 @@ def test_a_database_of_a_newer_version_is_left_alone(terminal: Terminal) -> None
 
     assert "schema_ahead" == terminal.refused("ledger", "verify")
     assert "schema_ahead" == terminal.refused("db", "migrate")
-    assert "schema_ahead" == terminal.refused("users", "create", *WANJIKU)
+    assert "schema_ahead" == terminal.refused("users", "create", *USER_ONE)
 
 
 def test_a_database_that_is_not_there_is_told_without_its_password(empty: Terminal) -> None:

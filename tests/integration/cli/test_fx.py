@@ -16,7 +16,7 @@ from penpay.infrastructure.system import SystemClock
 from tests.integration.cli.conftest import Terminal
 from tests.integration.cli.looking import in_database
 
-RATE = ("fx", "set", "129.50", "--source", "central bank", "--by", "wanjiku")
+RATE = ("fx", "set", "129.50", "--source", "central bank", "--by", "user_one")
 
 
 def current(terminal: Terminal) -> Any:
@@ -30,14 +30,14 @@ def current(terminal: Terminal) -> Any:
 
 
 def test_a_rate_counts_once_two_people_agree(terminal: Terminal) -> None:
-    """Wanjiku enters, Otieno approves, and then it is the current rate, exactly as typed."""
+    """User One enters, User Two approves, and then it is the current rate, exactly as typed."""
     entered = terminal.json(*RATE)
     assert None is current(terminal)
-    assert "rate_not_approvable" == terminal.refused("fx", "approve", entered["id"], "--by", "wanjiku")
+    assert "rate_not_approvable" == terminal.refused("fx", "approve", entered["id"], "--by", "user_one")
 
-    approved = terminal.json("fx", "approve", entered["id"], "--by", "otieno")
+    approved = terminal.json("fx", "approve", entered["id"], "--by", "user_two")
 
-    assert ("129.5", 12_950_000_000, "otieno") == (approved["mid"], approved["mid_e8"], approved["approved_by"])
+    assert ("129.5", 12_950_000_000, "user_two") == (approved["mid"], approved["mid_e8"], approved["approved_by"])
     assert 12_950_000_000 == current(terminal).mid_e8
     assert CURRENT_RATES == CurrentRateFinder.index
     assert [approved] == terminal.json("fx", "show")
@@ -56,13 +56,13 @@ def test_the_database_keeps_maker_and_checker_apart(terminal: Terminal) -> None:
 
 def test_a_slip_of_a_digit_is_held_up(terminal: Terminal) -> None:
     """A rate far from the last approved one is approved only by somebody who says that it is right."""
-    terminal.run("fx", "approve", terminal.json(*RATE)["id"], "--by", "otieno")
-    slipped = terminal.json("fx", "set", "192.5", "--source", "central bank", "--by", "wanjiku")["id"]
+    terminal.run("fx", "approve", terminal.json(*RATE)["id"], "--by", "user_two")
+    slipped = terminal.json("fx", "set", "192.5", "--source", "central bank", "--by", "user_one")["id"]
 
-    assert "rate_not_approvable" == terminal.refused("fx", "approve", slipped, "--by", "otieno")
+    assert "rate_not_approvable" == terminal.refused("fx", "approve", slipped, "--by", "user_two")
     assert 12_950_000_000 == current(terminal).mid_e8
 
-    terminal.run("fx", "approve", slipped, "--by", "otieno", "--confirm-move")
+    terminal.run("fx", "approve", slipped, "--by", "user_two", "--confirm-move")
     assert 19_250_000_000 == current(terminal).mid_e8
 
 
@@ -70,17 +70,17 @@ def test_of_approved_rates_the_latest_valid_one_is_current(terminal: Terminal) -
     """A rate for next year does not count yet, and one for last year no more, whenever they were approved."""
     for rate, valid_from in (("129.5", None), ("130.5", "2099-01-01T00:00:00Z"), ("128.5", "2020-01-01T00:00:00Z")):
         more = () if valid_from is None else ("--valid-from", valid_from)
-        entered = terminal.json("fx", "set", rate, "--source", "central bank", "--by", "wanjiku", *more)
-        terminal.run("fx", "approve", entered["id"], "--by", "otieno")
+        entered = terminal.json("fx", "set", rate, "--source", "central bank", "--by", "user_one", *more)
+        terminal.run("fx", "approve", entered["id"], "--by", "user_two")
 
     assert 12_950_000_000 == current(terminal).mid_e8
 
 
 REFUSED_RATES = (
-    (("fx", "set", "1e2", "--source", "x", "--by", "wanjiku"), "invalid_request"),
-    (("fx", "set", "129.5", "--source", "x", "--by", "Wanjiku"), "invalid_request"),
-    (("fx", "set", "129.5", "--source", "x", "--by", "wanjiku", "--quote", "EUR"), "unknown_currency"),
-    (("fx", "approve", str(UUID(int=1)), "--by", "otieno"), "not_found"),
+    (("fx", "set", "1e2", "--source", "x", "--by", "user_one"), "invalid_request"),
+    (("fx", "set", "129.5", "--source", "x", "--by", "User One"), "invalid_request"),
+    (("fx", "set", "129.5", "--source", "x", "--by", "user_one", "--quote", "EUR"), "unknown_currency"),
+    (("fx", "approve", str(UUID(int=1)), "--by", "user_two"), "not_found"),
 )
 
 

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from penpay.cli import COMMANDS, build_app
 from tests.integration.cli.conftest import Terminal
-from tests.integration.cli.looking import WANJIKU
+from tests.integration.cli.looking import USER_ONE
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from tests.integration.cli.looking import WANJIKU
     [
         ("nonsense",),
         ("users", "create"),
-        ("fx", "approve", "not-an-id", "--by", "otieno"),
+        ("fx", "approve", "not-an-id", "--by", "user_two"),
         ("ledger", "balance", "equity:owner", "--as-of", "yesterday"),
         ("ledger", "balance", "equity:owner", "--as-of", "2026-11-20T09:00:00"),
         ("ledger", "trial-balance", "--as-of", "yesterday"),
         ("ledger", "trial-balance", "--as-of", "0001-01-01T00:00:00+14:00"),
-        ("fx", "set", "129.5", "--by", "otieno", "--source", "x", "--valid-from", "9999-12-31T23:59:59-10:00"),
+        ("fx", "set", "129.5", "--by", "user_two", "--source", "x", "--valid-from", "9999-12-31T23:59:59-10:00"),
         ("ledger", "balance", "equity\udcff"),
         ("ledgr",),
         ("ledger", "nonsense"),
@@ -45,7 +45,7 @@ def test_missing_settings_are_one_error(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     bare = Terminal({"DATABASE_URL": f"sqlite:///{tmp_path}/new/folder/penpay.db"})
 
-    assert "invalid_settings" == bare.refused("users", "create", *WANJIKU)
+    assert "invalid_settings" == bare.refused("users", "create", *USER_ONE)
     bare.run("db", "migrate")
     bare.run("ledger", "verify")
 

@@ -18,7 +18,7 @@ from penpay.bootstrap import build
 from penpay.config import load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash
-from penpay.domain.identity.user import Email
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.ids import UserId
 from penpay.domain.shared.phone import PhoneNumber
@@ -27,16 +27,16 @@ from penpay.infrastructure.sql.identity import PayerFinder
 from penpay.infrastructure.sql.tables import api_keys, users
 from penpay.infrastructure.system import SystemRandom
 from tests.integration.cli.conftest import Terminal
-from tests.integration.cli.looking import OTIENO, WANJIKU, authenticate, in_database
+from tests.integration.cli.looking import USER_ONE, USER_TWO, authenticate, in_database
 
 
 def test_a_new_user_can_use_her_key(terminal: Terminal) -> None:
     """The key shown once is recognised as hers; the database holds neither it nor her contacts in clear."""
-    created = terminal.json("users", "create", *WANJIKU)
+    created = terminal.json("users", "create", *USER_ONE)
 
     assert created["user_id"] == str(authenticate(terminal, created["api_key"]))
     dump = str(in_database(terminal, _everything_personal))
-    for secret in (created["api_key"], "wanjiku", "712345678"):
+    for secret in (created["api_key"], "user_one", "712345678"):
         assert secret not in dump
 
 
@@ -47,7 +47,7 @@ async def _everything_personal(connection: AsyncConnection) -> list[Any]:
 
 def test_people_see_the_key_once(terminal: Terminal) -> None:
     """Without --json the answer is for reading, and the warning is beside it, not in it."""
-    result = terminal.run("users", "create", *WANJIKU)
+    result = terminal.run("users", "create", *USER_ONE)
 
     assert ["user", "API"] == [line.split()[0] for line in result.stdout.splitlines()]
     assert "cannot be shown again" in result.stderr
@@ -55,36 +55,38 @@ def test_people_see_the_key_once(terminal: Terminal) -> None:
 
 def test_what_payments_need_of_a_user_is_found(terminal: Terminal) -> None:
     """The number and the Deriv accounts of each user are opened for payments, and of nobody else."""
-    wanjiku, otieno = (UserId(UUID(terminal.json("users", "create", *who)["user_id"])) for who in (WANJIKU, OTIENO))
+    user_one, user_two = (
+        UserId(UUID(terminal.json("users", "create", *who)["user_id"])) for who in (USER_ONE, USER_TWO)
+    )
     cipher = FieldCipher(load_settings(terminal.env).key_ring, SystemRandom())
 
     async def look(connection: AsyncConnection) -> Mapping[UserId, Any]:
-        return await PayerFinder(cipher).find(connection, [wanjiku, otieno, UserId(UUID(int=1))])
+        return await PayerFinder(cipher).find(connection, [user_one, user_two, UserId(UUID(int=1))])
 
     payers = in_database(terminal, look)
 
     assert PAYERS == PayerFinder.index
-    assert {wanjiku, otieno} == set(payers)
+    assert {user_one, user_two} == set(payers)
     assert ("+254712345678", True, {"CR900001"}) == (
-        payers[wanjiku].phone.e164,
-        payers[wanjiku].phone_verified,
-        payers[wanjiku].deriv_login_ids,
+        payers[user_one].phone.e164,
+        payers[user_one].phone_verified,
+        payers[user_one].deriv_login_ids,
     )
 
 
 REFUSED_USERS = (
-    (("--email", "WANJIKU@example.com", *OTIENO[2:]), "user_exists"),
-    ((*OTIENO[:2], "--phone", "+254712345678", *OTIENO[4:]), "user_exists"),
-    ((*OTIENO[:4], "--deriv-login-id", "CR900001"), "deriv_account_taken"),
-    ((*OTIENO[:4], "--deriv-login-id", "VRTC900001"), "invalid_deriv_login_id"),
-    (("--email", "nobody", *OTIENO[2:]), "invalid_email"),
-    ((*OTIENO[:2], "--phone", "12", *OTIENO[4:]), "invalid_phone_number"),
+    (("--email", "USER_ONE@example.com", *USER_TWO[2:]), "user_exists"),
+    ((*USER_TWO[:2], "--phone", "+254712345678", *USER_TWO[4:]), "user_exists"),
+    ((*USER_TWO[:4], "--deriv-login-id", "CR900001"), "deriv_account_taken"),
+    ((*USER_TWO[:4], "--deriv-login-id", "VRTC900001"), "invalid_deriv_login_id"),
+    (("--email", "nobody", *USER_TWO[2:]), "invalid_email"),
+    ((*USER_TWO[:2], "--phone", "12", *USER_TWO[4:]), "invalid_phone_number"),
 )
 
 
 def test_a_user_who_cannot_be_is_refused(terminal: Terminal) -> None:
     """What is taken or malformed is refused by a stable code, and nothing is kept."""
-    terminal.run("users", "create", *WANJIKU)
+    terminal.run("users", "create", *USER_ONE)
 
     for arguments, code in REFUSED_USERS:
         assert (arguments, code) == (arguments, terminal.refused("users", "create", *arguments))
@@ -105,7 +107,7 @@ def test_two_who_create_one_user_at_once(terminal: Terminal) -> None:
             for system in systems:
                 await system.start_executor()
             outcomes: list[object] = await asyncio.gather(
-                *(system.executor.execute(_wanjiku(number)) for number, system in enumerate(systems)),
+                *(system.executor.execute(_user_one(number)) for number, system in enumerate(systems)),
                 return_exceptions=True,
             )
             return outcomes
@@ -119,10 +121,10 @@ def test_two_who_create_one_user_at_once(terminal: Terminal) -> None:
     assert names in ({"User", "UserExists"}, {"User", "DerivAccountTaken"})
 
 
-def _wanjiku(number: int) -> object:
+def _user_one(number: int) -> object:
 
     return CreateUser(
-        email=Email("wanjiku@example.com"),
+        email=Email("user_one@example.com"),
         phone=PhoneNumber("+254712345678"),
         phone_verified=True,
         deriv_login_id=DerivLoginId("CR900001"),
@@ -132,7 +134,7 @@ def _wanjiku(number: int) -> object:
 
 def test_a_key_ends_with_its_revocation_or_its_user(terminal: Terminal) -> None:
     """A revoked key, the key of a user who is no longer active, and a key nobody has open nothing."""
-    keys = [terminal.json("users", "create", *who)["api_key"] for who in (WANJIKU, OTIENO)]
+    keys = [terminal.json("users", "create", *who)["api_key"] for who in (USER_ONE, USER_TWO)]
     changes = (
         update(api_keys).where(api_keys.c.key_hash == api_key_hash(keys[0])).values(revoked_at=api_keys.c.created_at),
         update(users).where(users.c.id == authenticate(terminal, keys[1])).values(status="CLOSED"),

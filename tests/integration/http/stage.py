@@ -37,8 +37,8 @@ from penpay.application.payments.policy import PaymentsPolicy
 from penpay.application.shared.executor import Executor, Lane
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
 from penpay.domain.payments.limits import DepositLimits
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.ids import UserId
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
@@ -71,14 +71,14 @@ from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
 from penpay.presentation.http.app import bind, create_app
 
-WANJIKU_KEY, OTIENO_KEY = api_key_text(b"w" * 32), api_key_text(b"o" * 32)
-WANJIKU_LOGIN, OTIENO_LOGIN = "CR123456", "CR654321"
+USER_ONE_KEY, USER_TWO_KEY = api_key_text(b"w" * 32), api_key_text(b"o" * 32)
+USER_ONE_LOGIN, USER_TWO_LOGIN = "CR123456", "CR654321"
 SAFARICOM = "196.201.214.200"
 PROXY = "10.0.0.1"
 DEPOSIT: Mapping[str, Any] = {
     "amount_cents": 10_000,
     "currency": "USD",
-    "deriv_login_id": WANJIKU_LOGIN,
+    "deriv_login_id": USER_ONE_LOGIN,
     "idempotency_key": "req-abc-123-def-456",
 }
 
@@ -127,10 +127,10 @@ class Stage:
 
     system: SmallSystem
     engine: AsyncEngine
-    wanjiku: UserId
+    user_one: UserId
 
     def client(
-        self, api_key: str | None = WANJIKU_KEY, *, peer: str = "127.0.0.1", **changes: Any
+        self, api_key: str | None = USER_ONE_KEY, *, peer: str = "127.0.0.1", **changes: Any
     ) -> httpx.AsyncClient:
         """A caller with this credential, from this address, of a System with these changes."""
         transport = httpx.ASGITransport(
@@ -154,7 +154,7 @@ class Stage:
 
     async def prompted(self, transaction_id: str) -> str:
         """Decide on the prompt of a deposit; the token of its callback."""
-        command = InitiateDeposit(transaction_id=UUID(transaction_id), user_id=self.wanjiku)  # type: ignore[arg-type]  # a NewType of UUID
+        command = InitiateDeposit(transaction_id=UUID(transaction_id), user_id=self.user_one)  # type: ignore[arg-type]  # a NewType of UUID
         await self.system.executor.execute(command)
         (request,) = await self.rows("mpesa_requests")
         return _TOKENS.sign(STK_PURPOSE, request.id)
@@ -168,7 +168,7 @@ def read(response: httpx.Response) -> dict[str, Any]:
 
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[Stage]:
-    """A stage with Wanjiku, Otieno and a rate of 129.50 on a new database."""
+    """A stage with User One, User Two and a rate of 129.50 on a new database."""
     clock, random = SystemClock(), SystemRandom()
     ids = UuidV7(clock, random)
     engine = open_engine(database_url)
@@ -199,12 +199,12 @@ async def opened(database_url: str) -> AsyncIterator[Stage]:
     )
     running = asyncio.create_task(executor.run())
     try:
-        wanjiku = await executor.execute(_user("wanjiku", "+254712345678", WANJIKU_LOGIN, WANJIKU_KEY))
-        await executor.execute(_user("otieno", "+254110000001", OTIENO_LOGIN, OTIENO_KEY))
+        user_one = await executor.execute(_user("user_one", "+254712345678", USER_ONE_LOGIN, USER_ONE_KEY))
+        await executor.execute(_user("user_two", "+254110000001", USER_TWO_LOGIN, USER_TWO_KEY))
         async with engine.begin() as connection:
             await connection.execute(insert(fx_rates), _rate(ids, clock))
         system = SmallSystem(executor, SqlPaymentBooks(engine), SqlLedgerBooks(engine), verifier, SqlUsers(engine))
-        yield Stage(system, engine, wanjiku.id)
+        yield Stage(system, engine, user_one.id)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -16,7 +16,7 @@ from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, le
 from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.routes.shapes import TransactionPageBody, TransactionWithTimelineBody
-from tests.integration.http.stage import DEPOSIT, OTIENO_KEY, PROXY, SAFARICOM, WANJIKU_KEY, Stage, read
+from tests.integration.http.stage import DEPOSIT, PROXY, SAFARICOM, USER_ONE_KEY, USER_TWO_KEY, Stage, read
 
 URL = "/api/v1/deposits"
 CALLBACK = (
@@ -105,21 +105,21 @@ async def test_a_refused_request_may_be_corrected_under_its_key(stage: Stage) ->
 
 async def test_two_users_may_use_one_key(stage: Stage) -> None:
     """Keys of different callers have nothing to do with each other."""
-    async with stage.client() as wanjiku, stage.client(OTIENO_KEY) as otieno:
-        first = read(await ask(wanjiku))
-        second = read(await ask(otieno, deriv_login_id="CR654321"))
+    async with stage.client() as user_one, stage.client(USER_TWO_KEY) as user_two:
+        first = read(await ask(user_one))
+        second = read(await ask(user_two, deriv_login_id="CR654321"))
 
     assert first["id"] != second["id"]
 
 
 async def test_another_users_transaction_is_as_good_as_unknown(stage: Stage) -> None:
     """A foreign id and one nobody has give the same answer but for the path."""
-    async with stage.client() as wanjiku, stage.client(OTIENO_KEY) as otieno:
-        created = read(await ask(wanjiku))
-        foreign = read(await otieno.get(f"/api/v1/transactions/{created['id']}"))
-        unknown = read(await otieno.get("/api/v1/transactions/01900000-0000-7000-8000-000000000000"))
-        listed = read(await otieno.get("/api/v1/transactions"))
-        beyond = read(await otieno.get(f"/api/v1/transactions?before={created['id']}"))
+    async with stage.client() as user_one, stage.client(USER_TWO_KEY) as user_two:
+        created = read(await ask(user_one))
+        foreign = read(await user_two.get(f"/api/v1/transactions/{created['id']}"))
+        unknown = read(await user_two.get("/api/v1/transactions/01900000-0000-7000-8000-000000000000"))
+        listed = read(await user_two.get("/api/v1/transactions"))
+        beyond = read(await user_two.get(f"/api/v1/transactions?before={created['id']}"))
 
     assert (404, "not_found") == (foreign["status"], foreign["code"])
     assert {**foreign, "instance": ""} == {**unknown, "instance": ""}
@@ -159,12 +159,12 @@ async def test_balances_are_told_now_and_as_of_a_moment(stage: Stage) -> None:
     ids = UuidV7(SystemClock(), SystemRandom())
     first, second = (datetime(2026, 1, day, 12, tzinfo=UTC) for day in (1, 2))
     account = ids.new()
-    code = wallet_code(stage.wanjiku, Currency.KES)
+    code = wallet_code(stage.user_one, Currency.KES)
     async with stage.engine.begin() as connection:
         await connection.execute(
             insert(ledger_accounts),
             {"id": account, "code": code, "name": "w", "type": "LIABILITY", "currency": "KES",
-             "owner_id": stage.wanjiku, "may_go_negative": False, "balance_cents": 300,
+             "owner_id": stage.user_one, "may_go_negative": False, "balance_cents": 300,
              "version": 2, "last_recorded_at": second},
         )  # fmt: skip
         for sequence, at in ((1, first), (2, second)):
@@ -179,7 +179,7 @@ async def test_balances_are_told_now_and_as_of_a_moment(stage: Stage) -> None:
                  "amount_cents": 150, "balance_after_cents": 150 * sequence},
             )  # fmt: skip
 
-    async with stage.client() as client, stage.client(OTIENO_KEY) as other:
+    async with stage.client() as client, stage.client(USER_TWO_KEY) as other:
 
         async def kes(moment: str = "") -> dict[str, int]:
             answer = read(await client.get(f"/api/v1/balances{moment}"))
@@ -326,7 +326,7 @@ async def test_a_client_that_hangs_up_in_its_body_is_no_error(stage: Stage) -> N
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    headers = [(b"authorization", f"Bearer {WANJIKU_KEY}".encode()), (b"content-type", b"application/json")]
+    headers = [(b"authorization", f"Bearer {USER_ONE_KEY}".encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": URL, "query_string": b"", "headers": headers}
     await bind(create_app(), stage.system)(scope, receive, send)
 

@@ -12,7 +12,7 @@ import pytest
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.errors import INTERNAL_ERROR
 from tests.contract.sandbox.world import serving
-from tests.integration.http.stage import DEPOSIT, OTIENO_LOGIN, WANJIKU_KEY, Stage, read
+from tests.integration.http.stage import DEPOSIT, USER_ONE_KEY, USER_TWO_LOGIN, Stage, read
 
 URL = "/api/v1/deposits"
 PLAIN_AMOUNT = '"amount_cents": 10000'
@@ -70,7 +70,7 @@ BAD_BODIES = {
     "unknown currency": (changed(currency="EUR"), 422, "unknown_currency"),
     "currency in lower case": (changed(currency="usd"), 422, "unknown_currency"),
     "currency as a list": (changed(currency=["USD"]), 400, "invalid_request"),
-    "another user's account": (changed(deriv_login_id=OTIENO_LOGIN), 403, "deriv_account_not_yours"),
+    "another user's account": (changed(deriv_login_id=USER_TWO_LOGIN), 403, "deriv_account_not_yours"),
     "nobody's account": (changed(deriv_login_id="CR999999"), 403, "deriv_account_not_yours"),
     "no login id at all": (changed(deriv_login_id="' OR 1=1--"), 422, "invalid_deriv_login_id"),
     "login id in other letters": (changed(deriv_login_id="\u0421R123456"), 422, "invalid_deriv_login_id"),
@@ -187,7 +187,7 @@ async def chunks(sent: list[int], total: int) -> AsyncIterator[bytes]:
 
 async def test_ten_megabytes_are_refused_over_a_real_connection(stage: Stage) -> None:
     """The client learns why, whether it told the length or not, and nothing has changed."""
-    headers = {"content-type": "application/json", "authorization": f"Bearer {WANJIKU_KEY}"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {USER_ONE_KEY}"}
     before = await stage.contents()
 
     async with serving(bind(create_app(), stage.system)) as url, httpx.AsyncClient(base_url=url) as client:

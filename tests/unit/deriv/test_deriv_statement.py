@@ -111,7 +111,33 @@ async def test_credits_come_oldest_first_and_without_debits() -> None:
     async with scripted(clock=clock) as (connection, script, _):
         script.answer = lambda _: {"statement": {"transactions": rows}}
 
-        credits_found = await statement(clock).credits(connection, since=START)
+        credits_read = await statement(clock).credits(connection, since=START)
 
-    assert [("7", 100), ("9", 200)] == [(one.provider_id, one.amount.cents) for one in credits_found]
+    assert credits_read.is_whole
+    assert [("7", 100), ("9", 200)] == [(one.provider_id, one.amount.cents) for one in credits_read.found]
     assert ("deposit", EPOCH) == (script.requests[0]["action_type"], script.requests[0]["date_from"])
+
+
+async def test_a_transfer_is_not_missing_while_a_row_cannot_be_read() -> None:
+    """The row that could not be read may be the one: whoever is found is told, of the others nothing is said."""
+    clock = WaitingClock()
+    rows = [["not an object"], row(7, "Transfer from agent (CR1) to CR2 PX1", amount=-1)]
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: {"statement": {"transactions": rows}}
+        lookup = statement(clock)
+
+        assert {"PX1"} == (await lookup.find_transfers(connection, ["PX1"], since=START)).keys()
+        with pytest.raises(StatementUnavailable):
+            await lookup.find_transfers(connection, ["PX1", "PX2"], since=START)
+
+
+async def test_credits_are_not_all_there_while_a_row_cannot_be_read() -> None:
+    """What could be read is taken; the reading does not count as whole, so the same time is read again."""
+    clock = WaitingClock()
+    rows = [["not an object"], row(7, "early", amount=1)]
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: {"statement": {"transactions": rows}}
+
+        credits_read = await statement(clock).credits(connection, since=START)
+
+    assert (False, ["7"]) == (credits_read.is_whole, [one.provider_id for one in credits_read.found])

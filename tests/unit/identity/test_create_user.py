@@ -11,22 +11,23 @@ from penpay.application.identity.users import CreateUser, CreateUserHandler
 from penpay.application.shared.unit_of_work import AUDIT, EVENTS, Find, Work
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.errors import DerivAccountTaken, UserExists
-from penpay.domain.identity.user import Email, UserStatus
+from penpay.domain.identity.user import UserStatus
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import DomainError, InvalidDerivLoginId
 from penpay.domain.shared.ids import BatchId
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.system import UuidV7
 from tests.support.ports import MORNING, HandClock, SeededRandom
 
-WANJIKU = CreateUser(
-    email=Email("wanjiku@example.com"),
+USER_ONE = CreateUser(
+    email=Email("user_one@example.com"),
     phone=PhoneNumber("+254712345678"),
     phone_verified=True,
     deriv_login_id=DerivLoginId("CR900001"),
     api_key_hash="a" * 64,
 )
 OTHER = CreateUser(
-    email=Email("otieno@example.com"),
+    email=Email("user_two@example.com"),
     phone=PhoneNumber("+254722000000"),
     phone_verified=False,
     deriv_login_id=DerivLoginId("CR900002"),
@@ -47,9 +48,9 @@ async def work_for(*commands: CreateUser) -> Work:
 
 async def test_a_user_comes_with_all_that_is_hers() -> None:
     """One command makes the user, her phone, her Deriv account and her key, with one event and one audit record."""
-    work = await work_for(WANJIKU)
+    work = await work_for(USER_ONE)
 
-    user = CreateUserHandler().handle(WANJIKU, work)
+    user = CreateUserHandler().handle(USER_ONE, work)
 
     assert UserStatus.ACTIVE is user.status
     (phone,) = (change.after for change in work.changes(USER_PHONES))
@@ -73,12 +74,12 @@ async def test_a_user_comes_with_all_that_is_hers() -> None:
 
 async def test_what_can_never_be_erased_names_nobody() -> None:
     """Neither the event nor the audit record holds her address, her number or her Deriv login."""
-    work = await work_for(WANJIKU)
+    work = await work_for(USER_ONE)
 
-    CreateUserHandler().handle(WANJIKU, work)
+    CreateUserHandler().handle(USER_ONE, work)
 
     kept = repr((work.appended(EVENTS), work.appended(AUDIT)))
-    for personal in ("wanjiku", "712345678", "CR900001", "a" * 64):
+    for personal in ("user_one", "712345678", "CR900001", "a" * 64):
         assert personal not in kept
 
 
@@ -96,9 +97,9 @@ async def test_a_phone_nobody_vouches_for_is_not_verified() -> None:
 @pytest.mark.parametrize(
     ("second", "refusal", "details"),
     [
-        (replace(OTHER, email=WANJIKU.email), UserExists, {"field": "email"}),
-        (replace(OTHER, phone=WANJIKU.phone), UserExists, {"field": "phone"}),
-        (replace(OTHER, deriv_login_id=WANJIKU.deriv_login_id), DerivAccountTaken, {}),
+        (replace(OTHER, email=USER_ONE.email), UserExists, {"field": "email"}),
+        (replace(OTHER, phone=USER_ONE.phone), UserExists, {"field": "phone"}),
+        (replace(OTHER, deriv_login_id=USER_ONE.deriv_login_id), DerivAccountTaken, {}),
         (replace(OTHER, deriv_login_id=DerivLoginId("VRTC900002")), InvalidDerivLoginId, {}),
     ],
 )
@@ -106,8 +107,8 @@ async def test_what_is_taken_is_refused(
     second: CreateUser, refusal: type[DomainError], details: dict[str, object]
 ) -> None:
     """An address, a number or a Deriv account belongs to one user; a demo account to nobody."""
-    work = await work_for(WANJIKU, second)
-    CreateUserHandler().handle(WANJIKU, work)
+    work = await work_for(USER_ONE, second)
+    CreateUserHandler().handle(USER_ONE, work)
 
     with pytest.raises(refusal) as refused:
         CreateUserHandler().handle(second, work)

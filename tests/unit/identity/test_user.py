@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.identity.user import Email
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import InvalidEmail, Unauthorized
 
 
 @pytest.mark.parametrize(
     "text",
-    ["wanjiku@example.com", "w.a+tag@mail.example.co.ke", "o'brien@example.org", "x@a-b.example", "1@2.example"],
+    ["user_one@example.com", "w.a+tag@mail.example.co.ke", "o'brien@example.org", "x@a-b.example", "1@2.example"],
 )
 def test_an_ordinary_address_is_taken(text: str) -> None:
     """What people have as an address passes."""
@@ -24,30 +24,30 @@ def test_an_ordinary_address_is_taken(text: str) -> None:
 
 def test_one_mailbox_is_one_address() -> None:
     """An address in capitals is the same address."""
-    assert Email.parse("wanjiku@example.com") == Email.parse("Wanjiku@Example.COM")
+    assert Email.parse("user_one@example.com") == Email.parse("User_One@Example.COM")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        "wanjiku",
+        "user_one",
         "@example.com",
-        "wanjiku@",
-        "wanjiku@example",
-        "wanjiku@example.c",
-        "wanjiku@@example.com",
-        " wanjiku@example.com",
-        "wanjiku@example.com\n",
+        "user_one@",
+        "user_one@example",
+        "user_one@example.c",
+        "user_one@@example.com",
+        " user_one@example.com",
+        "user_one@example.com\n",
         "wan jiku@example.com",
-        ".wanjiku@example.com",
+        ".user_one@example.com",
         "wan..jiku@example.com",
-        "wanjiku@-example.com",
-        "wanjiku@example..com",
-        "wanjiku@192.0.2.1",
-        "wanjiku@example.com\r\nBcc: x@example.com",
+        "user_one@-example.com",
+        "user_one@example..com",
+        "user_one@192.0.2.1",
+        "user_one@example.com\r\nBcc: x@example.com",
         "wanj\u0131ku@example.com",
-        "wanjiku@ex\u0430mple.com",
+        "user_one@ex\u0430mple.com",
         "\uff57anjiku@example.com",
         f"{'a' * 65}@example.com",
         f"a@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.{'f' * 20}.com",
@@ -61,7 +61,7 @@ def test_anything_else_is_refused(text: str) -> None:
 
 def test_an_address_does_not_reach_a_log_whole() -> None:
     """Shown for debugging, an address keeps its person to itself."""
-    assert "Email(…@example.com)" == repr(Email.parse("wanjiku@example.com"))
+    assert "Email(…@example.com)" == repr(Email.parse("user_one@example.com"))
 
 
 @given(st.binary(min_size=32, max_size=32))

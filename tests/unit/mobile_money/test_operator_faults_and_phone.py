@@ -1,4 +1,4 @@
-"""The fault plan strikes whom it names, as often as it says; the handset shows, answers and remembers."""
+"""The fault plan strikes whom it names, as often as it says; the handset shows and answers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_chance_is_the_seeds() -> None:
 
 async def test_next_prompt_waits_and_returns_each_prompt_once() -> None:
     """Who waits before the prompt comes gets it; who asks again waits for another."""
-    phone = SimulatedPhone(NUMBER, RecordingOperator(), keeps_messages=3)
+    phone = SimulatedPhone(NUMBER, RecordingOperator())
     waiting = asyncio.create_task(phone.next_prompt())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -139,7 +139,7 @@ async def test_next_prompt_waits_and_returns_each_prompt_once() -> None:
 async def test_answers_go_to_the_prompt_on_the_screen() -> None:
     """The PIN and the cancelling name the push they are for."""
     operator = RecordingOperator()
-    phone = SimulatedPhone(NUMBER, operator, keeps_messages=3)
+    phone = SimulatedPhone(NUMBER, operator)
     await phone.show(a_prompt("one"))
     assert PAID == await phone.give_pin("1234")
     await phone.show(a_prompt("two"))
@@ -149,7 +149,7 @@ async def test_answers_go_to_the_prompt_on_the_screen() -> None:
 
 async def test_a_dark_screen_takes_no_answer() -> None:
     """Before the first prompt and after it is gone; another push's end leaves the screen alone."""
-    phone = SimulatedPhone(NUMBER, RecordingOperator(), keeps_messages=3)
+    phone = SimulatedPhone(NUMBER, RecordingOperator())
     with pytest.raises(NoPrompt):
         await phone.give_pin("1234")
     await phone.show(a_prompt("one"))
@@ -162,16 +162,8 @@ async def test_a_dark_screen_takes_no_answer() -> None:
 
 async def test_a_dismissed_prompt_is_not_returned_later() -> None:
     """A prompt that expired unseen is gone."""
-    phone = SimulatedPhone(NUMBER, RecordingOperator(), keeps_messages=3)
+    phone = SimulatedPhone(NUMBER, RecordingOperator())
     await phone.show(a_prompt("one"))
     await phone.dismiss("one")
     await phone.show(a_prompt("two"))
     assert "two" == (await phone.next_prompt()).checkout_request_id
-
-
-def test_the_oldest_messages_make_room() -> None:
-    """A handset keeps so many messages, in order."""
-    phone = SimulatedPhone(NUMBER, RecordingOperator(), keeps_messages=3)
-    for text in "abcd":
-        phone.receive(text)
-    assert ("b", "c", "d") == phone.messages()

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from penpay.application.mobile_money.pins import PinHasher
+from penpay.application.mobile_money.secret_hasher import SecretHasher
 
 
 class Seeded:
@@ -22,8 +22,8 @@ class Seeded:
         return self._source.randbytes(count)
 
 
-def a_hasher(pepper: bytes = b"k" * 32, log2_cost: int = 4) -> PinHasher:
-    return PinHasher(pepper=pepper, random=Seeded(), log2_cost=log2_cost)
+def a_hasher(pepper: bytes = b"k" * 32, log2_cost: int = 4) -> SecretHasher:
+    return SecretHasher(pepper=pepper, random=Seeded(), log2_cost=log2_cost)
 
 
 def test_only_the_right_pin_matches() -> None:

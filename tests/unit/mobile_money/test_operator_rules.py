@@ -12,15 +12,15 @@ import pytest
 
 from penpay.domain.mobile_money.customer import (
     Bar,
-    CustomerStatus,
+    Customer,
+    CustomerId,
+    CustomerType,
     LastPayment,
-    Subscriber,
-    SubscriberId,
     check_pin,
 )
 from penpay.domain.mobile_money.errors import InvalidPin, InvalidShortCode, PushEnded, SubscriberBusy
 from penpay.domain.mobile_money.merchant import Merchant, MerchantId, parse_short_code
-from penpay.domain.mobile_money.policy import PayerPolicy
+from penpay.domain.mobile_money.policy import KycTier, Limits, OperatorPolicy
 from penpay.domain.mobile_money.receipt import RECEIPTS_PER_DAY, ReceiptCounter, receipt_number
 from penpay.domain.mobile_money.stk_push import (
     CANCELLED,
@@ -34,7 +34,13 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 
 NOON = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)  # noon in Nairobi
-POLICY = PayerPolicy()
+KENYAN = Limits(
+    transaction=Money(250_000_00, Currency.KES),
+    day=Money(500_000_00, Currency.KES),
+    balance=Money(500_000_00, Currency.KES),
+)
+POLICY = OperatorPolicy(limits={KycTier.FULL: KENYAN})
+NO_FEE = Money.zero(Currency.KES)
 PAYBILL = "174379"
 
 
@@ -42,9 +48,19 @@ def kes(shillings: int) -> Money:
     return Money(shillings * 100, Currency.KES)
 
 
-def wanjiku(**facts: Any) -> Subscriber:
+def payer(**facts: Any) -> Customer:
+    """A wallet that came with a SIM, and so of the highest tier."""
     return replace(
-        Subscriber(id=SubscriberId(UUID(int=1)), phone=PhoneNumber("+254712345678"), pin_hash="stored"), **facts
+        Customer(
+            id=CustomerId(UUID(int=1)),
+            type=CustomerType.SUBSCRIBER,
+            name="",
+            created_at=NOON,
+            phone=PhoneNumber("+254712345678"),
+            pin_hash="stored",
+            tier=KycTier.FULL,
+        ),
+        **facts,
     )
 
 
@@ -56,7 +72,7 @@ def a_push(**facts: Any) -> StkPush:
             checkout_request_id="ws_CO_2011202612000017712345678",
             short_code=PAYBILL,
             phone=PhoneNumber("+254712345678"),
-            subscriber_id=SubscriberId(UUID(int=1)),
+            customer_id=CustomerId(UUID(int=1)),
             amount=kes(500),
             account_reference="A1",
             callback_url="http://127.0.0.1/callback",
@@ -69,26 +85,26 @@ def a_push(**facts: Any) -> StkPush:
 
 
 def bar(
-    subscriber: Subscriber, amount: Money, *, balance: Money, policy: PayerPolicy = POLICY, at: datetime = NOON
+    customer: Customer, amount: Money, *, balance: Money, policy: OperatorPolicy = POLICY, at: datetime = NOON
 ) -> Bar | None:
-    return subscriber.bar_to(amount, PAYBILL, balance=balance, policy=policy, at=at)
+    return customer.bar_to(amount, fee=NO_FEE, balance=balance, policy=policy, at=at, short_code=PAYBILL)
 
 
 def test_a_payment_of_the_whole_wallet_is_allowed_and_one_cent_more_is_not() -> None:
     """The balance may be spent to the last cent."""
-    assert bar(wanjiku(), kes(500), balance=kes(500)) is None
-    assert bar(wanjiku(), kes(500), balance=Money(499_99, Currency.KES)) is Bar.INSUFFICIENT_FUNDS
+    assert bar(payer(), kes(500), balance=kes(500)) is None
+    assert bar(payer(), kes(500), balance=Money(499_99, Currency.KES)) is Bar.INSUFFICIENT_FUNDS
 
 
 def test_a_single_payment_may_be_250_000_shillings_and_not_one_more() -> None:
     """The limit per transaction is inclusive."""
-    assert bar(wanjiku(), kes(250_000), balance=kes(400_000)) is None
-    assert bar(wanjiku(), kes(250_001), balance=kes(400_000)) is Bar.ABOVE_MAXIMUM
+    assert bar(payer(), kes(250_000), balance=kes(400_000)) is None
+    assert bar(payer(), kes(250_001), balance=kes(400_000)) is Bar.ABOVE_MAXIMUM
 
 
 def test_a_day_may_carry_500_000_shillings_and_the_next_day_starts_anew_at_midnight_in_nairobi() -> None:
     """The daily limit is inclusive and follows East Africa Time, not UTC."""
-    spent = wanjiku().paid(kes(250_000), PAYBILL, NOON).paid(kes(249_000), PAYBILL, NOON)
+    spent = payer().paid(kes(250_000), NOON, PAYBILL).paid(kes(249_000), NOON, PAYBILL)
     assert kes(499_000) == spent.paid_on_day_of(NOON)
     assert bar(spent, kes(1_000), balance=kes(9_000)) is None
     assert bar(spent, kes(1_001), balance=kes(9_000)) is Bar.ABOVE_DAILY_LIMIT
@@ -101,49 +117,49 @@ def test_a_day_may_carry_500_000_shillings_and_the_next_day_starts_anew_at_midni
 
 def test_the_same_amount_to_the_same_merchant_is_refused_within_the_window_only() -> None:
     """The repeat rule knows amount, merchant and time, and is off unless the policy sets a window."""
-    once = wanjiku().paid(kes(100), PAYBILL, NOON)
-    two_minutes = PayerPolicy(repeat_window_seconds=120)
+    once = payer().paid(kes(100), NOON, PAYBILL)
+    two_minutes = replace(POLICY, repeat_window=timedelta(seconds=120))
     soon, later = NOON + timedelta(seconds=119), NOON + timedelta(seconds=120)
     assert bar(once, kes(100), balance=kes(900), policy=two_minutes, at=soon) is Bar.REPEATED
     assert bar(once, kes(100), balance=kes(900), policy=two_minutes, at=later) is None
     assert bar(once, kes(101), balance=kes(900), policy=two_minutes, at=soon) is None
     assert bar(once, kes(100), balance=kes(900), at=soon) is None
-    elsewhere = once.bar_to(kes(100), "600100", balance=kes(900), policy=two_minutes, at=soon)
+    elsewhere = once.bar_to(kes(100), fee=NO_FEE, balance=kes(900), policy=two_minutes, at=soon, short_code="600100")
     assert elsewhere is None
 
 
 def test_three_wrong_pins_in_a_row_lock_the_wallet_even_for_the_right_one() -> None:
     """The lock closes with the last forgiven attempt."""
-    twice = wanjiku().enter_wrong_pin(POLICY).enter_wrong_pin(POLICY)
-    assert CustomerStatus.ACTIVE is twice.status
+    twice = payer().enter_wrong_pin(POLICY).enter_wrong_pin(POLICY)
+    assert not twice.pin_locked
     locked = twice.enter_wrong_pin(POLICY)
-    assert CustomerStatus.PIN_LOCKED is locked.status
+    assert locked.pin_locked
     assert bar(locked, kes(1), balance=kes(900)) is Bar.PIN_LOCKED
 
 
 def test_a_payment_forgives_the_wrong_pins_before_it() -> None:
     """Only wrong PINs in a row count."""
-    paid = wanjiku().enter_wrong_pin(POLICY).enter_wrong_pin(POLICY).paid(kes(10), PAYBILL, NOON)
+    paid = payer().enter_wrong_pin(POLICY).enter_wrong_pin(POLICY).paid(kes(10), NOON, PAYBILL)
     assert 0 == paid.wrong_pins
-    assert CustomerStatus.ACTIVE is paid.enter_wrong_pin(POLICY).status
+    assert not paid.enter_wrong_pin(POLICY).pin_locked
 
 
 def test_a_phone_shows_one_prompt_at_a_time() -> None:
     """A second prompt is refused until the first is closed."""
-    busy = wanjiku().open_prompt(UUID(int=8))
+    busy = payer().open_prompt(UUID(int=8))
     with pytest.raises(SubscriberBusy):
         busy.open_prompt(UUID(int=9))
     assert UUID(int=9) == busy.close_prompt().open_prompt(UUID(int=9)).open_push_id
 
 
-def test_every_change_of_a_subscriber_is_a_new_version() -> None:
+def test_every_change_of_a_customer_is_a_new_version() -> None:
     """Each move raises the version by one, so a lost update cannot pass unseen."""
-    before = wanjiku(version=4)
+    before = payer(version=4)
     moved = [
         before.open_prompt(UUID(int=8)),
         before.close_prompt(),
         before.enter_wrong_pin(POLICY),
-        before.paid(kes(1), PAYBILL, NOON),
+        before.paid(kes(1), NOON, PAYBILL),
     ]
     assert [5, 5, 5, 5] == [after.version for after in moved]
 
@@ -151,7 +167,7 @@ def test_every_change_of_a_subscriber_is_a_new_version() -> None:
 def test_a_payment_is_remembered_with_its_day() -> None:
     """The last payment carries the sum of its day."""
     expected = LastPayment(short_code=PAYBILL, amount=kes(20), at=NOON, day_total=kes(30))
-    assert expected == wanjiku().paid(kes(10), "600100", NOON).paid(kes(20), PAYBILL, NOON).last_payment
+    assert expected == payer().paid(kes(10), NOON, "600100").paid(kes(20), NOON, PAYBILL).last_payment
 
 
 @pytest.mark.parametrize("pin", ["", "123", "12345", "12a4", "١٢٣٤", " 1234", "1234\n"])
@@ -169,11 +185,13 @@ def test_what_is_not_five_to_seven_digits_is_no_short_code(text: str) -> None:
 
 
 def test_wallets_and_merchant_accounts_have_codes_the_chart_knows() -> None:
-    """The family, the owner's id and the currency."""
-    merchant = Merchant(id=MerchantId(UUID(int=3)), short_code=PAYBILL, name="PENPAY")
-    assert f"subscriber:{UUID(int=1)}:KES" == wanjiku().wallet == a_push().wallet
-    assert f"merchant:{UUID(int=3)}:KES" == merchant.account
-    assert a_push(subscriber_id=None).wallet is None
+    """The family, the customer's id and the currency: all numbers of a merchant share one account."""
+    merchant = Merchant(
+        id=MerchantId(UUID(int=3)), short_code=PAYBILL, name="PENPAY", customer_id=CustomerId(UUID(int=4))
+    )
+    assert f"subscriber:{UUID(int=1)}:KES" == payer().wallet == a_push().wallet
+    assert f"merchant:{UUID(int=4)}:KES" == merchant.account
+    assert a_push(customer_id=None).wallet is None
 
 
 def test_a_push_ends_once() -> None:
@@ -191,7 +209,7 @@ def test_a_push_ends_once() -> None:
 def test_silence_is_worded_by_whether_there_was_a_handset() -> None:
     """With a wallet nobody answered; without one nobody could be reached. The code is the same."""
     assert NO_RESPONSE == a_push().silence
-    assert UNREACHABLE == a_push(subscriber_id=None).silence
+    assert UNREACHABLE == a_push(customer_id=None).silence
     assert NO_RESPONSE.code == UNREACHABLE.code
 
 

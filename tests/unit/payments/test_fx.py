@@ -37,7 +37,7 @@ ENTER = EnterRate(
     quote=Currency.KES,
     mid_e8=12_950_000_000,
     source="central bank",
-    entered_by="wanjiku",
+    entered_by="user_one",
     valid_from=None,
 )
 RATE = FxRate(
@@ -47,8 +47,8 @@ RATE = FxRate(
     mid_e8=12_950_000_000,
     source="central bank",
     valid_from=MORNING,
-    entered_by="wanjiku",
-    approved_by="otieno",
+    entered_by="user_one",
+    approved_by="user_two",
     approved_at=MORNING - timedelta(hours=1),
     created_at=MORNING - timedelta(hours=1),
 )
@@ -162,9 +162,9 @@ def test_an_entered_rate_waits() -> None:
     rate = EnterRateHandler().handle(ENTER, batch)
 
     assert isinstance(rate, FxRate)
-    assert (None, None, MORNING, "wanjiku") == (rate.approved_by, rate.approved_at, rate.valid_from, rate.entered_by)
+    assert (None, None, MORNING, "user_one") == (rate.approved_by, rate.approved_at, rate.valid_from, rate.entered_by)
     assert ["FxRateEntered"] == [stored.event.name for stored in batch.appended(EVENTS)]
-    assert ["operator:wanjiku"] == [record.actor for record in batch.appended(AUDIT)]
+    assert ["operator:user_one"] == [record.actor for record in batch.appended(AUDIT)]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_an_entered_rate_waits() -> None:
         replace(ENTER, source=""),
         replace(ENTER, source="a\nb"),
         replace(ENTER, source="x" * 65),
-        replace(ENTER, entered_by="Wanjiku"),
+        replace(ENTER, entered_by="User One"),
         replace(ENTER, entered_by="w"),
     ],
 )
@@ -191,27 +191,27 @@ def test_a_malformed_entry_is_refused(command: EnterRate) -> None:
 
 
 async def test_a_second_person_makes_a_rate_count() -> None:
-    """Otieno approves what Wanjiku entered, and both are on record."""
-    batch, rate = await approval(by("otieno"), ENTERED, RATE)
+    """User Two approves what User One entered, and both are on record."""
+    batch, rate = await approval(by("user_two"), ENTERED, RATE)
 
-    assert ("otieno", MORNING) == (rate.approved_by, rate.approved_at)
+    assert ("user_two", MORNING) == (rate.approved_by, rate.approved_at)
     assert ["FxRateApproved"] == [stored.event.name for stored in batch.appended(EVENTS)]
-    assert ["operator:otieno"] == [record.actor for record in batch.appended(AUDIT)]
+    assert ["operator:user_two"] == [record.actor for record in batch.appended(AUDIT)]
 
 
 async def test_nobody_approves_her_own_rate() -> None:
     """The maker cannot be the checker, not even spelt in capitals."""
     with pytest.raises(RateNotApprovable, match="entered"):
-        await approval(by("wanjiku"), ENTERED, RATE)
+        await approval(by("user_one"), ENTERED, RATE)
     with pytest.raises(InvalidRequest):
-        await approval(by("WANJIKU"), ENTERED, RATE)
+        await approval(by("USER_ONE"), ENTERED, RATE)
 
 
 async def test_approving_again_changes_nothing() -> None:
     """A repeat by the same person is answered as before; another person is told it is done."""
-    approved = replace(ENTERED, approved_by="otieno", approved_at=MORNING)
+    approved = replace(ENTERED, approved_by="user_two", approved_at=MORNING)
 
-    batch, rate = await approval(by("otieno"), approved, RATE)
+    batch, rate = await approval(by("user_two"), approved, RATE)
 
     assert approved == rate
     assert [] == batch.changes(FX_RATES)
@@ -223,16 +223,16 @@ async def test_approving_again_changes_nothing() -> None:
 async def test_an_unknown_rate_is_not_found() -> None:
     """An id that was mistyped approves nothing."""
     with pytest.raises(NotFound):
-        await approval(by("otieno"), None, None)
+        await approval(by("user_two"), None, None)
 
 
 async def test_a_far_move_needs_a_second_look() -> None:
     """A slip of a digit is refused until the approver says that it is no slip, which stays on record."""
     slipped = replace(ENTERED, mid_e8=19_250_000_000)
     with pytest.raises(RateNotApprovable) as refused:
-        await approval(by("otieno"), slipped, RATE)
+        await approval(by("user_two"), slipped, RATE)
 
-    batch, _ = await approval(by("otieno", confirm_move=True), slipped, RATE)
+    batch, _ = await approval(by("user_two", confirm_move=True), slipped, RATE)
 
     assert {"max_move_bps": 300} == refused.value.details
     assert [{"move_confirmed": True}] == [dict(record.facts) for record in batch.appended(AUDIT)]
@@ -240,9 +240,9 @@ async def test_a_far_move_needs_a_second_look() -> None:
 
 async def test_the_first_rate_of_a_pair_has_nothing_to_be_far_from() -> None:
     """Without an approved rate before it any rate may be approved."""
-    _, rate = await approval(by("otieno"), ENTERED, None)
+    _, rate = await approval(by("user_two"), ENTERED, None)
 
-    assert "otieno" == rate.approved_by
+    assert "user_two" == rate.approved_by
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ def test_the_digest_is_a_keyed_hash_of_field_and_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["wanjiku@example.com", "Wanjiku@Example.COM", " wanjiku@example.com\t", "wanj\u0131ku"]
+    "typed", ["mailbox@example.com", "Mailbox@Example.COM", " mailbox@example.com\t", "ma\u0131lbox"]
 )
 def test_spellings_of_one_value_meet_and_others_do_not(typed: str) -> None:
     """Case and outer blanks are how people type; a dotless i is another letter."""
     index = BlindIndex(KEY)
-    same = index.digest("wanjiku@example.com", field="users.email") == index.digest(typed, field="users.email")
+    same = index.digest("mailbox@example.com", field="users.email") == index.digest(typed, field="users.email")
     assert ("@" in typed) is same
 
 

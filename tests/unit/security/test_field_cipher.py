@@ -40,11 +40,11 @@ def test_what_was_sealed_opens_in_its_place(plaintext: bytes) -> None:
 def test_the_layout_is_version_key_id_nonce_and_ciphertext() -> None:
     """Rows written today must open for years, so the bytes are pinned."""
     expected_nonce = SeededRandom(1).token_bytes(12)
-    sealed = cipher().seal(b"Wanjiku", HERE)
+    sealed = cipher().seal(b"User One", HERE)
 
     assert b"\x01\x03new" + expected_nonce == sealed[:17]
-    assert 5 + 12 + len(b"Wanjiku") + 16 == len(sealed)
-    assert b"Wanjiku" not in sealed
+    assert 5 + 12 + len(b"User One") + 16 == len(sealed)
+    assert b"User One" not in sealed
 
 
 def test_two_seals_of_one_value_differ() -> None:

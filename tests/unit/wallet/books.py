@@ -13,11 +13,11 @@ from penpay.domain.wallet.account import CHART, LedgerAccount, wallet_code
 from penpay.infrastructure.system import UuidV7
 from tests.support.ports import MORNING, HandClock, SeededRandom
 
-WANJIKU = UserId(UUID(int=1))
-OTIENO = UserId(UUID(int=2))
+ALPHA = UserId(UUID(int=1))
+BETA = UserId(UUID(int=2))
 T1 = TransactionId(UUID(int=101))
 T2 = TransactionId(UUID(int=102))
-NAMES = {WANJIKU: "Wanjiku", OTIENO: "Otieno"}
+NAMES = {ALPHA: "Alpha", BETA: "Beta"}
 
 
 def kes(text: str) -> Money:
@@ -29,15 +29,18 @@ def usd(text: str) -> Money:
 
 
 class Books:
-    """A batch whose footprint names every account there is one of and the wallets of two users."""
+    """A batch whose footprint names every account there is one of and all those of two customers."""
 
     def __init__(self) -> None:
         clock = HandClock()
         self.work = Work(
             batch_id=BatchId(UUID(int=9)), now=MORNING, ids=UuidV7(clock, SeededRandom()), subscriptions={}
         )
-        wallets = [wallet_code(user, currency) for user in (WANJIKU, OTIENO) for currency in Currency]
-        self.codes = [*CHART, *wallets]
+        wallets = [wallet_code(user, currency) for user in (ALPHA, BETA) for currency in Currency]
+        holders = [
+            f"{family}:{user}:KES" for family in ("agent", "commission", "merchant", "subscriber") for user in NAMES
+        ]
+        self.codes = [*CHART, *wallets, *holders]
         self.work.loaded(ACCOUNTS, dict.fromkeys(self.codes))
         self.work.begin()
 

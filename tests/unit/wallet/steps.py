@@ -1,4 +1,4 @@
-"""The steps of one deposit of Wanjiku's, as postings."""
+"""The steps of one deposit of Alpha's, as postings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from penpay.application.wallet import postings
 from penpay.domain.shared.locked_rate import DepositQuote
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import T1, WANJIKU, Books, kes, usd
+from tests.unit.wallet.books import ALPHA, T1, Books, kes, usd
 
 EARLIER = MORNING - timedelta(minutes=1)
 TEN_DOLLARS = DepositQuote(
@@ -17,16 +17,16 @@ TEN_DOLLARS = DepositQuote(
 
 def paid(books: Books, *, reference: str = "stk-1", amount: str = "1315.00") -> None:
     postings.deposit_paid(
-        books.work, user=WANJIKU, transaction=T1, reference=reference, amount=kes(amount), happened_at=EARLIER
+        books.work, user=ALPHA, transaction=T1, reference=reference, amount=kes(amount), happened_at=EARLIER
     )
 
 
 def converted(books: Books, quote: DepositQuote = TEN_DOLLARS) -> None:
-    postings.deposit_converted(books.work, user=WANJIKU, transaction=T1, quote=quote)
+    postings.deposit_converted(books.work, user=ALPHA, transaction=T1, quote=quote)
 
 
 def intended(books: Books, amount: str = "10.00") -> None:
-    postings.transfer_intended(books.work, user=WANJIKU, transaction=T1, reference="tr-1", amount=usd(amount))
+    postings.transfer_intended(books.work, user=ALPHA, transaction=T1, reference="tr-1", amount=usd(amount))
 
 
 def confirmed(books: Books, amount: str = "10.00") -> None:

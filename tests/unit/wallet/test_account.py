@@ -21,7 +21,7 @@ from penpay.domain.wallet.account import (
     wallet_code,
 )
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import WANJIKU
+from tests.unit.wallet.books import ALPHA
 
 KES, USD = Currency.KES, Currency.USD
 DEBIT, CREDIT = LedgerSide.DEBIT, LedgerSide.CREDIT
@@ -108,7 +108,7 @@ def test_nothing_of_a_customer_may_go_negative() -> None:
     lines = {code: line for code, line in CHART.items() if line.may_go_negative}
     families = [line for family in FAMILIES.values() for line in family.values()]
 
-    assert {"mpesa:collection", "deriv:agent", "fx:KES", "fx:USD"} == lines.keys()
+    assert {"mpesa:collection", "deriv:agent", "fx:KES", "fx:USD", "trust:bank"} == lines.keys()
     assert all(line.type is AccountType.ASSET for line in lines.values())
     assert not any(line.may_go_negative for line in families)
 
@@ -132,26 +132,26 @@ def test_an_account_is_opened_as_the_chart_says(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "type_", "currency"),
     [
-        (wallet_code(WANJIKU, KES), AccountType.LIABILITY, KES),
-        (wallet_code(WANJIKU, USD), AccountType.LIABILITY, USD),
-        (f"subscriber:{WANJIKU}:KES", AccountType.LIABILITY, KES),
-        (f"merchant:{WANJIKU}:KES", AccountType.LIABILITY, KES),
+        (wallet_code(ALPHA, KES), AccountType.LIABILITY, KES),
+        (wallet_code(ALPHA, USD), AccountType.LIABILITY, USD),
+        (f"subscriber:{ALPHA}:KES", AccountType.LIABILITY, KES),
+        (f"merchant:{ALPHA}:KES", AccountType.LIABILITY, KES),
     ],
 )
 def test_the_account_of_an_owner_knows_its_owner(code: str, type_: AccountType, currency: Currency) -> None:
     """One account per owner and currency, and we owe what it holds."""
     account = opened(code, LedgerAccountId(UUID(int=7)), MORNING)
 
-    assert (WANJIKU, type_, currency) == (account.owner_id, account.type, account.currency)
-    assert WANJIKU == owner_of(code)
+    assert (ALPHA, type_, currency) == (account.owner_id, account.type, account.currency)
+    assert ALPHA == owner_of(code)
 
 
 @pytest.mark.parametrize(
     "code",
     [
         *("", "fx", "fx:EUR", "fx:kes", "mpesa:collection ", "cash"),
-        f"wallet:{WANJIKU}:EUR",
-        f"subscriber:{WANJIKU}:USD",
+        f"wallet:{ALPHA}:EUR",
+        f"subscriber:{ALPHA}:USD",
     ],
 )
 def test_no_account_is_opened_that_the_chart_does_not_know(code: str) -> None:

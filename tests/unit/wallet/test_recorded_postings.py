@@ -17,7 +17,7 @@ from penpay.domain.shared.ids import LedgerAccountId
 from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.account import opened, wallet_code
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import OTIENO, T1, WANJIKU, Books, kes, usd
+from tests.unit.wallet.books import ALPHA, BETA, T1, Books, kes, usd
 from tests.unit.wallet.steps import EARLIER, confirmed, converted, intended, paid
 
 
@@ -62,14 +62,14 @@ def test_records_never_go_back_in_time(books: Books) -> None:
 
     assert posted is not None
     assert ahead == posted.journal.recorded_at
-    assert ahead == books.account(wallet_code(WANJIKU, Currency.KES)).last_recorded_at
+    assert ahead == books.account(wallet_code(ALPHA, Currency.KES)).last_recorded_at
 
 
 def test_a_wallet_tells_that_its_balance_changed(books: Books) -> None:
     """One event for each entry of an owner's account, numbered like the entries; accounts of ours tell nothing."""
     paid(books, amount="10.00")
     paid(books, amount="5.00", reference="stk-2")
-    wallet = books.account(wallet_code(WANJIKU, Currency.KES))
+    wallet = books.account(wallet_code(ALPHA, Currency.KES))
 
     assert [(wallet.id, 1, 1_000, 1_000), (wallet.id, 2, 500, 1_500)] == [
         (event.aggregate_id, event.sequence, event.payload["amount_cents"], event.payload["balance_cents"])
@@ -112,7 +112,7 @@ def test_the_balance_of_an_account_never_opened_is_nothing(books: Books) -> None
 def test_the_footprint_of_a_deposit_covers_its_whole_life() -> None:
     """Every step of a deposit, good or bad, finds its accounts locked."""
     books = Books()
-    named = postings.deposit_footprint(Footprint(), WANJIKU).rows[ACCOUNTS]
+    named = postings.deposit_footprint(Footprint(), ALPHA).rows[ACCOUNTS]
     paid(books)
     converted(books)
     intended(books)
@@ -124,7 +124,7 @@ def test_the_footprint_of_a_deposit_covers_its_whole_life() -> None:
 
 def test_every_other_posting_has_a_footprint_that_covers_it() -> None:
     """Accounts, and the journals that are looked at."""
-    payer, payee = wallet_code(WANJIKU, Currency.KES), wallet_code(OTIENO, Currency.KES)
+    payer, payee = wallet_code(ALPHA, Currency.KES), wallet_code(BETA, Currency.KES)
 
     funding = postings.owner_funding_footprint(
         Footprint(), account="deriv:agent", currency=Currency.USD, reference="f-1"
@@ -133,6 +133,15 @@ def test_every_other_posting_has_a_footprint_that_covers_it() -> None:
     issued = postings.float_issued_footprint(Footprint(), holder=payer, reference="f-1")
     assert {ACCOUNTS: {"trust:unevidenced", payer}, JOURNALS: {("float_issued", "f-1")}} == issued.rows
     payment = postings.operator_payment_footprint(Footprint(), payer=payer, payee=payee)
-    assert {ACCOUNTS: {payer, payee}} == payment.rows
+    assert {ACCOUNTS: {payer, payee, "revenue:mobile_money_fees", "excise:payable"}} == payment.rows
+    commission = postings.commission_footprint(Footprint(), agent=ALPHA)
+    assert {ACCOUNTS: {"expense:agent_commission", f"commission:{ALPHA}:KES"}} == commission.rows
+    assigned = postings.float_footprint(Footprint(), holder=payee)
+    assert {ACCOUNTS: {"trust:unevidenced", "trust:bank", "suspense:KES", payee}} == assigned.rows
+    banked = postings.bank_deposit_footprint(Footprint())
+    assert {ACCOUNTS: {"trust:bank", "trust:unevidenced", "suspense:KES", "equity:owner:KES"}} == banked.rows
+    own = {"equity:owner:KES", "revenue:mobile_money_fees", "expense:agent_commission", "operator:bank"}
+    swept = postings.own_funds_footprint(Footprint())
+    assert {ACCOUNTS: own | {"trust:bank", "excise:payable"}} == swept.rows
     journals = postings.journal_footprint(Footprint(), ("a", "1"), ("b", "2"))
     assert {JOURNALS: {("a", "1"), ("b", "2")}} == journals.rows

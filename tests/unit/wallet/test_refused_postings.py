@@ -19,7 +19,7 @@ from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.account import wallet_code
 from penpay.domain.wallet.journal import credit, debit
 from tests.support.ports import MORNING
-from tests.unit.wallet.books import OTIENO, T1, T2, WANJIKU, Books, kes, usd
+from tests.unit.wallet.books import ALPHA, BETA, T1, T2, Books, kes, usd
 from tests.unit.wallet.steps import EARLIER, TEN_DOLLARS, confirmed, converted, intended, paid
 
 
@@ -28,7 +28,7 @@ def test_a_wallet_is_never_overdrawn(books: Books) -> None:
     paid(books, amount="1314.99")
     with pytest.raises(Overdrawn) as refused:
         converted(books)
-    assert {"account": wallet_code(WANJIKU, Currency.KES)} == refused.value.details
+    assert {"account": wallet_code(ALPHA, Currency.KES)} == refused.value.details
 
 
 def test_dollars_that_are_in_flight_cannot_fly_twice(books: Books) -> None:
@@ -37,7 +37,7 @@ def test_dollars_that_are_in_flight_cannot_fly_twice(books: Books) -> None:
     converted(books)
     intended(books)
     with pytest.raises(Overdrawn):
-        postings.transfer_intended(books.work, user=WANJIKU, transaction=T2, reference="tr-2", amount=usd("0.01"))
+        postings.transfer_intended(books.work, user=ALPHA, transaction=T2, reference="tr-2", amount=usd("0.01"))
 
 
 def test_more_than_was_sent_is_never_confirmed(books: Books) -> None:
@@ -50,10 +50,10 @@ def test_more_than_was_sent_is_never_confirmed(books: Books) -> None:
 
 
 def test_one_s_shillings_do_not_pay_for_another(books: Books) -> None:
-    """Otieno's wallet is empty, whatever Wanjiku holds."""
+    """Beta's wallet is empty, whatever Alpha holds."""
     paid(books)
     with pytest.raises(Overdrawn):
-        postings.deposit_converted(books.work, user=OTIENO, transaction=T2, quote=TEN_DOLLARS)
+        postings.deposit_converted(books.work, user=BETA, transaction=T2, quote=TEN_DOLLARS)
 
 
 def test_a_payment_is_booked_once(books: Books) -> None:
@@ -121,7 +121,7 @@ def test_a_reversal_outside_the_footprint_waits_for_its_rows(books: Books) -> No
 def test_funding_is_booked_once_and_a_repeat_does_nothing(books: Books) -> None:
     """The same reference, account and amount: False, and no second journal."""
     books.may_look_at((postings.OWNER_FUNDING, "f-1"), (postings.FLOAT_ISSUED, "f-1"))
-    holder = wallet_code(WANJIKU, Currency.KES)
+    holder = wallet_code(ALPHA, Currency.KES)
 
     funded = [
         postings.owner_funding(books.work, account="deriv:agent", amount=usd("5"), reference="f-1") for _ in range(2)
@@ -135,14 +135,14 @@ def test_a_reference_is_not_used_for_another_funding(books: Books) -> None:
     """Another amount, account or holder under a reference in the books is refused."""
     books.may_look_at((postings.OWNER_FUNDING, "f-1"), (postings.FLOAT_ISSUED, "f-1"))
     postings.owner_funding(books.work, account="deriv:agent", amount=usd("5"), reference="f-1")
-    postings.float_issued(books.work, holder=wallet_code(WANJIKU, Currency.KES), amount=kes("5"), reference="f-1")
+    postings.float_issued(books.work, holder=wallet_code(ALPHA, Currency.KES), amount=kes("5"), reference="f-1")
 
     with pytest.raises(DuplicateJournal):
         postings.owner_funding(books.work, account="deriv:agent", amount=usd("5.01"), reference="f-1")
     with pytest.raises(DuplicateJournal):
         postings.owner_funding(books.work, account="fx:USD", amount=usd("5"), reference="f-1")
     with pytest.raises(DuplicateJournal):
-        postings.float_issued(books.work, holder=wallet_code(OTIENO, Currency.KES), amount=kes("5"), reference="f-1")
+        postings.float_issued(books.work, holder=wallet_code(BETA, Currency.KES), amount=kes("5"), reference="f-1")
 
 
 def test_an_unbalanced_or_negative_or_unknown_posting_is_refused(books: Books) -> None:

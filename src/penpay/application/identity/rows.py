@@ -6,7 +6,8 @@ from typing import Final
 
 from penpay.application.shared.unit_of_work import Kind
 from penpay.domain.identity.credential import ApiKey
-from penpay.domain.identity.user import DerivAccount, Email, User, UserPhone
+from penpay.domain.identity.user import DerivAccount, User, UserPhone
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.ids import ApiKeyId
 from penpay.domain.shared.phone import PhoneNumber
 

@@ -10,7 +10,8 @@ from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import ApiKey
 from penpay.domain.identity.errors import DerivAccountTaken, UserExists
-from penpay.domain.identity.user import DerivAccount, Email, User, UserPhone, UserStatus
+from penpay.domain.identity.user import DerivAccount, User, UserPhone, UserStatus
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import InvalidDerivLoginId
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import ApiKeyId, DerivAccountId, UserId

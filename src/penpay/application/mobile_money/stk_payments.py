@@ -8,21 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from typing import Final
 
-from penpay.application.mobile_money.rows import MERCHANTS, RECEIPT_COUNTER, RECEIPTS, STK_PUSHES, SUBSCRIBERS
+from penpay.application.mobile_money import notices
+from penpay.application.mobile_money.moving import Mover, Parties, PinAnswer
+from penpay.application.mobile_money.notices import tell
+from penpay.application.mobile_money.rows import (
+    CUSTOMERS,
+    DESTINATIONS,
+    MERCHANTS,
+    STK_PUSHES,
+    Address,
+    UserType,
+)
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
-from penpay.domain.mobile_money.customer import EAST_AFRICA, Bar, CustomerStatus, Subscriber
-from penpay.domain.mobile_money.errors import CheckoutIdTaken, MerchantNotFound, PushNotFound, SubscriberNotFound
+from penpay.domain.mobile_money.customer import Bar, Customer, CustomerType
+from penpay.domain.mobile_money.errors import CheckoutIdTaken, CustomerNotFound, MerchantNotFound, PushNotFound
 from penpay.domain.mobile_money.merchant import Merchant
-from penpay.domain.mobile_money.policy import PayerPolicy
-from penpay.domain.mobile_money.receipt import ReceiptCounter
 from penpay.domain.mobile_money.stk_push import (
     ABOVE_DAILY_LIMIT,
     ABOVE_MAXIMUM,
     INSUFFICIENT_FUNDS,
+    NOT_PERMITTED,
     PIN_LOCKED,
     REPEATED,
     WRONG_PIN,
@@ -31,11 +39,14 @@ from penpay.domain.mobile_money.stk_push import (
     StkPush,
     StkPushId,
 )
+from penpay.domain.mobile_money.transaction import Operation
+from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.events import DomainEvent, Fact
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 
 _BARRED: Final[Mapping[Bar, PushResult]] = {
+    Bar.NOT_ACTIVE: NOT_PERMITTED,
     Bar.PIN_LOCKED: PIN_LOCKED,
     Bar.ABOVE_MAXIMUM: ABOVE_MAXIMUM,
     Bar.ABOVE_DAILY_LIMIT: ABOVE_DAILY_LIMIT,
@@ -60,11 +71,12 @@ class AcceptPush:
 
 
 class AcceptPushHandler:
-    async def footprint(self, commands: Sequence[AcceptPush], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+    async def footprint(self, commands: Sequence[AcceptPush], find: Find) -> Footprint:
+        found = await find(DESTINATIONS, {_sim(command.phone) for command in commands})
         return (
             Footprint()
             .add(STK_PUSHES, *(command.checkout_request_id for command in commands))
-            .add(SUBSCRIBERS, *(command.phone for command in commands))
+            .add(CUSTOMERS, *(destination.customer_id for destination in found.values()))
             .add(MERCHANTS, *(command.short_code for command in commands))
         )
 
@@ -74,14 +86,15 @@ class AcceptPushHandler:
             raise CheckoutIdTaken
         if work.get(MERCHANTS, command.short_code) is None:
             raise MerchantNotFound
-        subscriber = work.get(SUBSCRIBERS, command.phone)
+        destination = work.found(DESTINATIONS, _sim(command.phone))
+        payer = None if destination is None else work.get(CUSTOMERS, destination.customer_id)
         push = StkPush(
             id=StkPushId(work.ids.new()),
             merchant_request_id=command.merchant_request_id,
             checkout_request_id=command.checkout_request_id,
             short_code=command.short_code,
             phone=command.phone,
-            subscriber_id=None if subscriber is None else subscriber.id,
+            customer_id=None if payer is None else payer.id,
             amount=command.amount.require_positive(),
             account_reference=command.account_reference,
             callback_url=command.callback_url,
@@ -90,18 +103,11 @@ class AcceptPushHandler:
             due_at=work.now + timedelta(milliseconds=command.lives_ms),
         )
         work.put(STK_PUSHES, command.checkout_request_id, push)
-        if subscriber is not None:
-            work.put(SUBSCRIBERS, command.phone, subscriber.open_prompt(push.id))
+        if payer is not None:
+            work.put(CUSTOMERS, payer.id, payer.open_prompt(push.id))
         work.record(_event("StkPushAccepted", push, {}))
         work.audit(f"merchant:{push.short_code}", "stk_push.accepted", "stk_push", push.id)
         return push
-
-
-class PinAnswer(Enum):
-    """What comparing the PIN has shown; that takes too long for a unit of work, so it is done before."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,97 +120,107 @@ class AnswerPush:
     answer: PinAnswer | PushResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A push that is over, and where its subscriber stands after it; zeros for a number without a wallet."""
-
-    push: StkPush
-    result: PushResult
-    balance: Money
-    day_left: Money
-    """What she may still pay today."""
-    pin_attempts_left: int
-
-
 class AnswerPushHandler:
-    def __init__(self, policy: PayerPolicy) -> None:
-        self._policy = policy
+    """Her phone, her wallet, the push, the receipt counter and the merchant's account move in one commit."""
 
-    async def footprint(self, commands: Sequence[AnswerPush], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
-        footprint = Footprint().add(RECEIPTS, RECEIPT_COUNTER)
+    def __init__(self, mover: Mover) -> None:
+        self._mover = mover
+
+    async def footprint(self, commands: Sequence[AnswerPush], find: Find) -> Footprint:
+        payment = (Operation.TRANSFER, CustomerType.SUBSCRIBER, CustomerType.MERCHANT)
+        await self._mover.prepare({payment}, find)
+        footprint = Footprint()
         for command in commands:
-            push = command.push
-            footprint.add(STK_PUSHES, push.checkout_request_id).add(SUBSCRIBERS, push.phone)
-            if push.wallet is not None:
-                postings.operator_payment_footprint(footprint, payer=push.wallet, payee=command.merchant.account)
+            footprint.add(STK_PUSHES, command.push.checkout_request_id)
+            if command.push.customer_id is not None:
+                payer = (CustomerType.SUBSCRIBER, command.push.customer_id)
+                self._mover.footprint(footprint, payer, (CustomerType.MERCHANT, command.merchant.customer_id))
         return footprint
 
-    def handle(self, command: AnswerPush, work: Work) -> Settled:
-        """Raises PushNotFound, and PushEnded for a push that is over already."""
+    def handle(self, command: AnswerPush, work: Work) -> StkPush:
+        """The push as it ended. Raises PushNotFound, and PushEnded for a push that is over already."""
         push = work.get(STK_PUSHES, command.push.checkout_request_id)
         if push is None:
             raise PushNotFound
-        subscriber = work.get(SUBSCRIBERS, push.phone) if push.subscriber_id is not None else None
         if isinstance(command.answer, PushResult):
             push = push.fail(command.answer, work.now)
-        elif subscriber is None:
-            raise SubscriberNotFound
+        elif push.customer_id is None:
+            raise CustomerNotFound
         else:
-            push, subscriber = self._by_pin(push, subscriber, command, work)
-        if push.result is None:
-            raise AssertionError("A push that was answered has a result.")
+            push = self._by_pin(push, command, work)
         work.put(STK_PUSHES, push.checkout_request_id, push)
-        if subscriber is not None:
-            subscriber = subscriber.close_prompt()
-            work.put(SUBSCRIBERS, push.phone, subscriber)
-        self._note(push, push.result, work)
-        return self._settled(push, push.result, subscriber, work)
+        if push.customer_id is not None:
+            work.put(CUSTOMERS, push.customer_id, _payer(work, push).close_prompt())
+        _note(push, work)
+        return push
 
-    def _by_pin(
-        self, push: StkPush, subscriber: Subscriber, command: AnswerPush, work: Work
-    ) -> tuple[StkPush, Subscriber]:
-        if subscriber.status is CustomerStatus.ACTIVE and command.answer is PinAnswer.WRONG:
-            return push.fail(WRONG_PIN, work.now), subscriber.enter_wrong_pin(self._policy)
-        balance = postings.balance(work, subscriber.wallet, Currency.KES)
-        bar = subscriber.bar_to(push.amount, push.short_code, balance=balance, policy=self._policy, at=work.now)
+    def _by_pin(self, push: StkPush, command: AnswerPush, work: Work) -> StkPush:
+        payer, merchant = _payer(work, push), command.merchant
+        target = work.get(CUSTOMERS, merchant.customer_id)
+        if target is None:
+            raise CustomerNotFound
+        if not payer.pin_locked and command.answer is PinAnswer.WRONG:
+            return self._wrong_pin(push, payer, work)
+        parties = Parties(source=payer, target=target, merchant=merchant)
+        try:
+            self._mover.require_room(work, target, push.amount)
+            price = self._mover.price(work, Operation.TRANSFER, parties, push.amount)
+        except DomainError:
+            return push.fail(NOT_PERMITTED, work.now)
+        bar = self._mover.bar_to(work, parties, push.amount, price.fees.payer)
         if bar is not None:
-            return push.fail(_BARRED[bar], work.now), subscriber
-        today = work.now.astimezone(EAST_AFRICA).date()
-        counter = work.get(RECEIPTS, RECEIPT_COUNTER) or ReceiptCounter(day=today, used=0)
-        counter, receipt = counter.next(today)
-        paid = push.pay(receipt, work.now)
-        work.put(RECEIPTS, RECEIPT_COUNTER, counter)
-        postings.operator_payment(
-            work, payer=subscriber.wallet, payee=command.merchant.account, amount=push.amount, reference=str(push.id)
+            balance = postings.balance(work, payer.wallet, Currency.KES)
+            text = notices.of_bar(
+                bar,
+                payer,
+                amount=push.amount,
+                fee=price.fees.payer,
+                balance=balance,
+                policy=self._mover.policy,
+                at=work.now,
+            )
+            if text is not None:
+                tell(work, payer.id, text)
+            return push.fail(_BARRED[bar], work.now)
+        transaction = self._mover.carry_out(
+            work, Operation.TRANSFER, parties, push.amount, price, bill_reference=push.account_reference
         )
-        return paid, subscriber.paid(push.amount, push.short_code, work.now)
+        return push.pay(transaction.receipt, work.now)
 
-    def _note(self, push: StkPush, result: PushResult, work: Work) -> None:
-        if push.state is PushState.PAID:
-            work.record(_event("StkPushPaid", push, {"receipt": push.receipt}))
-        else:
-            work.record(_event("StkPushFailed", push, {"result_code": result.code}))
-        actor = "operator" if push.subscriber_id is None else f"subscriber:{push.subscriber_id}"
-        work.audit(actor, f"stk_push.{push.state.value.lower()}", "stk_push", push.id, result_code=result.code)
+    def _wrong_pin(self, push: StkPush, payer: Customer, work: Work) -> StkPush:
+        after = payer.enter_wrong_pin(self._mover.policy)
+        work.put(CUSTOMERS, payer.id, after)
+        tell(work, payer.id, notices.of_wrong_pin(after, self._mover.policy))
+        return push.fail(WRONG_PIN, work.now)
 
-    def _settled(self, push: StkPush, result: PushResult, subscriber: Subscriber | None, work: Work) -> Settled:
-        if subscriber is None:
-            nothing = Money.zero(Currency.KES)
-            return Settled(push=push, result=result, balance=nothing, day_left=nothing, pin_attempts_left=0)
-        return Settled(
-            push=push,
-            result=result,
-            balance=postings.balance(work, subscriber.wallet, Currency.KES),
-            day_left=self._policy.max_daily - subscriber.paid_on_day_of(work.now),
-            pin_attempts_left=self._policy.pin_attempts - subscriber.wrong_pins,
-        )
+
+def _sim(phone: PhoneNumber) -> Address:
+    return Address.phone(UserType.SUBSCRIBER, phone)
+
+
+def _payer(work: Work, push: StkPush) -> Customer:
+    payer = None if push.customer_id is None else work.get(CUSTOMERS, push.customer_id)
+    if payer is None:
+        raise CustomerNotFound
+    return payer
+
+
+def _note(push: StkPush, work: Work) -> None:
+    if push.result is None:
+        raise AssertionError("A push that was answered has a result.")
+    if push.state is PushState.PAID:
+        work.record(_event("StkPushPaid", push, {"receipt": push.receipt}))
+    else:
+        work.record(_event("StkPushFailed", push, {"result_code": push.result.code}))
+    actor = "operator" if push.customer_id is None else f"customer:{push.customer_id}"
+    work.audit(actor, f"stk_push.{push.state.value.lower()}", "stk_push", push.id, result_code=push.result.code)
 
 
 def _event(name: str, push: StkPush, more: Mapping[str, Fact]) -> DomainEvent:
     facts: dict[str, Fact] = {
         "short_code": push.short_code,
         "amount_cents": push.amount.cents,
-        "subscriber_id": None if push.subscriber_id is None else str(push.subscriber_id),
+        "customer_id": None if push.customer_id is None else str(push.customer_id),
         **more,
     }
     return DomainEvent(name, "StkPush", push.id, push.version + 1, facts)

@@ -7,6 +7,8 @@ can be locked beforehand. The reference is the identity of what happened in the 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
+from uuid import UUID
 
 from penpay.application.shared.unit_of_work import Footprint, Work
 from penpay.application.wallet.ledger import ACCOUNTS, JOURNALS, post, reverse
@@ -20,7 +22,13 @@ from penpay.domain.wallet.journal import Line, credit, debit
 COLLECTION = "mpesa:collection"
 DERIV_AGENT = "deriv:agent"
 DERIV_IN_FLIGHT = "deriv:in_flight"
+TRUST_BANK = "trust:bank"
 TRUST_UNEVIDENCED = "trust:unevidenced"
+SUSPENSE_KES = "suspense:KES"
+FEE_REVENUE = "revenue:mobile_money_fees"
+EXCISE_PAYABLE = "excise:payable"
+COMMISSION_EXPENSE = "expense:agent_commission"
+OPERATOR_BANK = "operator:bank"
 
 DEPOSIT_PAID = "deposit_paid"
 DEPOSIT_CONVERTED = "deposit_converted"
@@ -28,7 +36,13 @@ TRANSFER_INTENDED = "deriv_transfer_intended"
 TRANSFER_CONFIRMED = "deriv_transfer_confirmed"
 UNMATCHED_PAYMENT = "unmatched_payment"
 FLOAT_ISSUED = "float_issued"
+BANK_DEPOSIT = "bank_deposit"
 OPERATOR_PAYMENT = "operator_payment"
+OPERATOR_REVERSAL = "operator_reversal"
+COMMISSION_ACCRUED = "commission_accrued"
+COMMISSION_PAID = "commission_paid"
+FEES_SWEPT = "fees_swept"
+EXCISE_PAID = "excise_paid"
 OWNER_FUNDING = "owner_funding"
 INCOMING_CREDIT = "deriv_incoming_credit"
 
@@ -37,6 +51,17 @@ def balance(work: Work, code: str, currency: Currency) -> Money:
     """What the account holds as the batch has it now; nothing for one not opened yet."""
     account = work.get(ACCOUNTS, code)
     return account.balance if account else Money.zero(currency)
+
+
+def has_account(work: Work, code: str) -> bool:
+    """Whether anything was ever posted to this account."""
+    return work.get(ACCOUNTS, code) is not None
+
+
+def last_posting(work: Work, code: str) -> datetime | None:
+    """When something was last posted to this account; None for one never opened."""
+    account = work.get(ACCOUNTS, code)
+    return None if account is None else account.last_recorded_at
 
 
 def deposit_footprint(footprint: Footprint, user: UserId) -> Footprint:
@@ -137,6 +162,30 @@ def incoming_credit(work: Work, *, amount: Money, reference: str, happened_at: d
     return _once(work, INCOMING_CREDIT, reference, lines, happened_at)
 
 
+# -- the mobile-money operator
+
+_HELD: Final = ("equity:owner:KES", FEE_REVENUE, COMMISSION_EXPENSE, OPERATOR_BANK)
+
+
+def commission_account(agent: UUID) -> str:
+    """What the operator owes an agent for deposits and withdrawals."""
+    return f"commission:{agent}:{Currency.KES.value}"
+
+
+def float_footprint(footprint: Footprint, *, holder: str) -> Footprint:
+    return footprint.add(ACCOUNTS, TRUST_UNEVIDENCED, TRUST_BANK, SUSPENSE_KES, holder)
+
+
+def float_assigned(work: Work, *, holder: str, amount: Money, against: str, id_: UUID) -> None:
+    """The operator owes the holder float.
+
+    `against`: TRUST_UNEVIDENCED without evidence of the bank, TRUST_BANK for a deposit named now, SUSPENSE_KES for one
+    that had been entered before and waited there.
+    """
+    lines = [debit(against, amount), credit(holder, amount)]
+    post(work, FLOAT_ISSUED, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
 def float_issued_footprint(footprint: Footprint, *, holder: str, reference: str) -> Footprint:
     return footprint.add(ACCOUNTS, TRUST_UNEVIDENCED, holder).add(JOURNALS, (FLOAT_ISSUED, reference))
 
@@ -146,13 +195,89 @@ def float_issued(work: Work, *, holder: str, amount: Money, reference: str) -> b
     return _once(work, FLOAT_ISSUED, reference, [debit(TRUST_UNEVIDENCED, amount), credit(holder, amount)])
 
 
+def customer_footprint(footprint: Footprint, customer: UUID) -> Footprint:
+    """The one account of a customer whose type is not known yet."""
+    kes = Currency.KES.value
+    return footprint.add(ACCOUNTS, *(f"{family}:{customer}:{kes}" for family in ("agent", "merchant", "subscriber")))
+
+
+def bank_deposit_footprint(footprint: Footprint) -> Footprint:
+    return footprint.add(ACCOUNTS, TRUST_BANK, TRUST_UNEVIDENCED, SUSPENSE_KES, "equity:owner:KES")
+
+
+def bank_deposit(work: Work, *, amount: Money, reference: str, explains: str) -> None:
+    """Money has reached the trust account at the bank.
+
+    `explains`: TRUST_UNEVIDENCED when it stands behind float issued before, `equity:owner:KES` when it is the
+    operator's own, SUSPENSE_KES when nobody knows yet.
+    """
+    post(work, BANK_DEPOSIT, reference, [debit(TRUST_BANK, amount), credit(explains, amount)], happened_at=work.now)
+
+
 def operator_payment_footprint(footprint: Footprint, *, payer: str, payee: str) -> Footprint:
-    return footprint.add(ACCOUNTS, payer, payee)
+    return footprint.add(ACCOUNTS, payer, payee, FEE_REVENUE, EXCISE_PAYABLE)
 
 
-def operator_payment(work: Work, *, payer: str, payee: str, amount: Money, reference: str) -> None:
-    """Money moves between two holders at the operator; raises Overdrawn when the payer has not enough."""
-    post(work, OPERATOR_PAYMENT, reference, [debit(payer, amount), credit(payee, amount)], happened_at=work.now)
+def operator_payment(
+    work: Work, *, payer: str, payee: str, amount: Money, payer_fee: Money, payee_fee: Money, excise: Money, id_: UUID
+) -> None:
+    """Money moves between two holders at the operator; fees include the excise that is owed on them.
+
+    Raises Overdrawn when the payer has not enough for the amount and the payer's fee.
+    """
+    lines = [
+        debit(payer, amount + payer_fee),
+        credit(payee, amount - payee_fee),
+        credit(FEE_REVENUE, payer_fee + payee_fee - excise),
+        credit(EXCISE_PAYABLE, excise),
+    ]
+    post(work, OPERATOR_PAYMENT, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
+def operator_reversal(work: Work, *, payer: str, payee: str, amount: Money, id_: UUID) -> None:
+    """Money goes back from whoever received it; fees stay. Raises Overdrawn when less is held."""
+    lines = [debit(payer, amount), credit(payee, amount)]
+    post(work, OPERATOR_REVERSAL, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
+def commission_footprint(footprint: Footprint, *, agent: UUID) -> Footprint:
+    return footprint.add(ACCOUNTS, COMMISSION_EXPENSE, commission_account(agent))
+
+
+def commission_accrued(work: Work, *, agent: UUID, amount: Money, id_: UUID) -> None:
+    """An agent has earned a commission, to be paid later."""
+    lines = [debit(COMMISSION_EXPENSE, amount), credit(commission_account(agent), amount)]
+    post(work, COMMISSION_ACCRUED, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
+def commission_paid(work: Work, *, agent: UUID, wallet: str, amount: Money, id_: UUID) -> None:
+    """The commission an agent has earned is hers to use. Raises Overdrawn when she has earned less."""
+    lines = [debit(commission_account(agent), amount), credit(wallet, amount)]
+    post(work, COMMISSION_PAID, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
+def own_funds_footprint(footprint: Footprint) -> Footprint:
+    """What `own_funds` reads and a sweep changes."""
+    return footprint.add(ACCOUNTS, *_HELD, TRUST_BANK, EXCISE_PAYABLE)
+
+
+def own_funds(work: Work) -> Money:
+    """What the operator itself has in the trust account: its deposits and fees, less commission and what was swept.
+
+    While it is not negative, everything owed to customers, agents and the tax authority is covered.
+    """
+    equity, revenue, expense, swept = (balance(work, code, Currency.KES) for code in _HELD)
+    return equity + revenue - expense - swept
+
+
+def fees_swept(work: Work, *, amount: Money, id_: UUID) -> None:
+    """The operator takes earnings out of the trust account to its own bank."""
+    post(work, FEES_SWEPT, str(id_), [debit(OPERATOR_BANK, amount), credit(TRUST_BANK, amount)], happened_at=work.now)
+
+
+def excise_paid(work: Work, *, amount: Money, id_: UUID) -> None:
+    """Excise goes from the trust account to the tax authority. Raises Overdrawn when less is owed."""
+    post(work, EXCISE_PAID, str(id_), [debit(EXCISE_PAYABLE, amount), credit(TRUST_BANK, amount)], happened_at=work.now)
 
 
 def _once(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> bool:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
-from penpay.domain.mobile_money.customer import SubscriberId, wallet_of
+from penpay.domain.mobile_money.customer import CustomerId, CustomerType, wallet_of
 from penpay.domain.mobile_money.errors import PushEnded
 from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
@@ -51,14 +51,14 @@ class PushState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StkPush:
-    """One push. `subscriber_id` is None for a number without a wallet: nobody sees the prompt, it runs into silence."""
+    """One push. `customer_id` is None for a number without a wallet: nobody sees the prompt, it runs into silence."""
 
     id: StkPushId
     merchant_request_id: str
     checkout_request_id: str
     short_code: str
     phone: PhoneNumber
-    subscriber_id: SubscriberId | None
+    customer_id: CustomerId | None
     amount: Money
     account_reference: str
     callback_url: str
@@ -74,12 +74,12 @@ class StkPush:
     @property
     def wallet(self) -> str | None:
         """The ledger code of the wallet it is paid from."""
-        return None if self.subscriber_id is None else wallet_of(self.subscriber_id)
+        return None if self.customer_id is None else wallet_of(CustomerType.SUBSCRIBER, self.customer_id)
 
     @property
     def silence(self) -> PushResult:
         """The result of an answer that never came: with a handset and without one."""
-        return UNREACHABLE if self.subscriber_id is None else NO_RESPONSE
+        return UNREACHABLE if self.customer_id is None else NO_RESPONSE
 
     def pay(self, receipt: str, at: datetime) -> StkPush:
         """The money has moved under this receipt. Raises PushEnded on a push that is over."""

@@ -110,6 +110,11 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "equity:owner:KES": ChartLine("Owner's equity, KES", AccountType.EQUITY, _KES),
     "equity:owner:USD": ChartLine("Owner's equity, USD", AccountType.EQUITY, _USD),
     "trust:unevidenced": ChartLine("Float issued, bank deposit not yet matched", _ASSET, _KES),
+    "trust:bank": ChartLine("Customers' money at the trust bank", _ASSET, _KES, may_go_negative=True),
+    "operator:bank": ChartLine("Earnings swept to the operator's own bank", _ASSET, _KES),
+    "revenue:mobile_money_fees": ChartLine("Fees of mobile money, without excise", AccountType.REVENUE, _KES),
+    "excise:payable": ChartLine("Excise owed to the tax authority", _LIABILITY, _KES),
+    "expense:agent_commission": ChartLine("Commission of agents", AccountType.EXPENSE, _KES),
 }
 """Accounts there is one of."""
 
@@ -118,6 +123,8 @@ FAMILIES: Final[Mapping[str, Mapping[str, ChartLine]]] = {
         "KES": ChartLine("Customer wallet, KES", _LIABILITY, _KES),
         "USD": ChartLine("Customer wallet, USD", _LIABILITY, _USD),
     },
+    "agent": {"KES": ChartLine("Agent's float", _LIABILITY, _KES)},
+    "commission": {"KES": ChartLine("Commission owed to an agent", _LIABILITY, _KES)},
     "subscriber": {"KES": ChartLine("Subscriber's M-Pesa wallet", _LIABILITY, _KES)},
     "merchant": {"KES": ChartLine("Merchant's M-Pesa account", _LIABILITY, _KES)},
 }

@@ -207,16 +207,20 @@ class DerivWsGateway:
             await self._fill_gap(connection)
 
     async def _fill_gap(self, connection: DerivConnection) -> bool:
-        """Offer every credit the statement shows since it was last read; False when it cannot be read now."""
+        """Offer every credit the statement shows since it was last read; False when it cannot be read now.
+
+        A single row that cannot be read keeps nobody from working; the next reading begins where this one did.
+        """
         at = self._clock.now()
         try:
             missed = await self._statement.credits(connection, since=self._credits.gap_begins)
         except StatementUnavailable as unavailable:
             _log.warning("the gap cannot be filled yet: %s", unavailable)
             return False
-        for credit in missed:
+        for credit in missed.found:
             self._credits.offer(credit)
-        self._credits.filled(at)
+        if missed.is_whole:  # or else what could not be read is asked for again, with whatever came since
+            self._credits.filled(at)
         return True
 
     async def _ask(self, connection: DerivConnection, request: Request) -> Frame:

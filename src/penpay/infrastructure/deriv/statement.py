@@ -64,9 +64,25 @@ class StatementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    rows: list[StatementRow]
+    is_whole: bool
+    """Whether every row could be read; one that could not may be any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What came in, oldest first."""
+
+    found: list[IncomingCredit]
+    is_whole: bool
+    """False: a row could not be read, and may be one more."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Search:
     since: datetime
-    rows: asyncio.Future[list[StatementRow]]
+    reading: asyncio.Future[_Reading]
 
 
 class Statement:
@@ -80,16 +96,19 @@ class Statement:
         self._called_at_ms: int | None = None
         self._searches: list[_Search] = []
 
-    async def credits(self, connection: DerivConnection, *, since: datetime) -> list[IncomingCredit]:
-        """Every credit from `since` on, oldest first; raises StatementUnavailable."""
+    async def credits(self, connection: DerivConnection, *, since: datetime) -> Credits:
+        """Every credit from `since` on; raises StatementUnavailable."""
         async with self._turn:
-            rows = await self._rows(connection, "deposit", since)
-        return [row.as_credit() for row in reversed(rows) if row.amount.cents > 0]
+            reading = await self._read(connection, "deposit", since)
+        found = [row.as_credit() for row in reversed(reading.rows) if row.amount.cents > 0]
+        return Credits(found, reading.is_whole)
 
     async def find_transfers(
         self, connection: DerivConnection, references: Collection[str], *, since: datetime
     ) -> Mapping[str, list[FoundTransfer]]:
-        """Look for our references among the debits; raises StatementUnavailable.
+        """Look for our references among the debits.
+
+        Raises StatementUnavailable, also when one was not found and a row could not be read: that may have been it.
 
         Callers that wait while another reads are all served by the next reading: one statement resolves every unknown.
         """
@@ -97,38 +116,43 @@ class Statement:
         self._searches.append(search)
         try:
             async with self._turn:
-                if not search.rows.done():
+                if not search.reading.done():
                     await self._serve_searches(connection)
         finally:
             if search in self._searches:
                 self._searches.remove(search)
-        return _matches(await search.rows, frozenset(references))
+        reading = await search.reading
+        found = _matches(reading.rows, frozenset(references))
+        if not reading.is_whole and len(found) < len(frozenset(references)):
+            raise StatementUnavailable("A row of the statement cannot be read.")
+        return found
 
     async def _serve_searches(self, connection: DerivConnection) -> None:
         await self._keep_gap()
         batch = list(self._searches)
         try:
-            rows = await self._rows(connection, "withdrawal", min(search.since for search in batch) - _CLOCKS_DIFFER)
+            reading = await self._read(connection, "withdrawal", min(search.since for search in batch) - _CLOCKS_DIFFER)
         except StatementUnavailable as unavailable:
             for search in batch:
-                if not search.rows.done():
+                if not search.reading.done():
                     # Handed over as a value first: a search whose caller has gone must not log an unread exception.
-                    search.rows.set_exception(unavailable)
-                    search.rows.exception()
+                    search.reading.set_exception(unavailable)
+                    search.reading.exception()
         else:
             for search in batch:
-                if not search.rows.done():
-                    search.rows.set_result(rows)
+                if not search.reading.done():
+                    search.reading.set_result(reading)
         self._searches = [search for search in self._searches if search not in batch]
 
-    async def _rows(
+    async def _read(
         self, connection: DerivConnection, action: Literal["deposit", "withdrawal"], since: datetime
-    ) -> list[StatementRow]:
+    ) -> _Reading:
         """All rows of one kind from `since` on, newest first, each once.
 
         Rows that arrive while we page push older ones to the next page: they are met twice, never missed.
         """
         found: dict[int, StatementRow] = {}
+        is_whole = True
         offset = 0
         while True:
             await self._keep_gap()
@@ -139,10 +163,11 @@ class Statement:
                     read = StatementRow.read(row)
                 except BadFrame as bad:
                     _log.warning("a row of the Deriv statement cannot be read: %s", bad)
+                    is_whole = False
                     continue
                 found.setdefault(read.transaction_id, read)
             if len(page) < _PAGE or len(found) == known:
-                return list(found.values())
+                return _Reading(list(found.values()), is_whole)
             offset += len(page)
 
     async def _page(self, connection: DerivConnection, action: str, since: datetime, offset: int) -> list[object]:

@@ -66,7 +66,9 @@ class BulkWriter:
         self._values = [column for column in columns if column.name in mutable]
         self._versioned = "version" in mutable
         marks = ", ".join("?" for _ in columns)
-        self._insert = f'INSERT INTO "{self._table}" VALUES ({marks})'  # noqa: S608  (own names)
+        # By name: a table that a migration has widened has its columns in another order.
+        names = ", ".join(f'"{name}"' for name in self._names)
+        self._insert = f'INSERT INTO "{self._table}" ({names}) VALUES ({marks})'  # noqa: S608  (own names)
         self._update = self._update_statement() if mutable else ""
         self._delete = self._delete_statement()
 

@@ -39,8 +39,9 @@ class MariadbStatements:
         """Insert these rows."""
         for some in self._parts(rows):
             columns = self._by_name(self._names, some)
-            marks = ", ".join(_marks(columns).values())
-            await _run(connection, f"INSERT INTO {self._table} VALUES ({marks})", columns.values())  # noqa: S608  (own names)
+            marks, names = ", ".join(_marks(columns).values()), ", ".join(f"`{name}`" for name in columns)
+            statement = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"  # noqa: S608  (own names)
+            await _run(connection, statement, columns.values())
 
     async def update(self, connection: AsyncConnection, rows: Sequence[Row], versions: Sequence[int] | None) -> int:
         """Set the mutable columns of these rows, each still in its version where there are versions; how many did."""

@@ -28,7 +28,8 @@ class MysqlStatements:
 
     def inserts(self, rows: Sequence[Row]) -> Iterator[str]:
         """Statements that insert these rows."""
-        head = f"INSERT INTO {self._table} VALUES "  # noqa: S608  (own names)
+        names = ", ".join(f"`{name}`" for name in self._columns)
+        head = f"INSERT INTO {self._table} ({names}) VALUES "  # noqa: S608  (own names)
         columns = map(sql_literals, zip(*rows, strict=True))
         texts: list[str] = []
         length = 0

@@ -16,7 +16,7 @@ from penpay.application.shared.unit_of_work import StoredEvent
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
-from penpay.infrastructure.sql.engine import reading
+from penpay.infrastructure.sql.engine import reading, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.tables import (
     deliveries,
@@ -112,7 +112,7 @@ class SqlDue:
             return None
 
     async def _rows(self, statement: Select[Any], **values: Any) -> Sequence[Any]:
-        async with self._engine.connect() as connection:
+        async with translating(), self._engine.connect() as connection:
             rows: Sequence[Any] = (await connection.execute(statement, values)).all()
             return rows
 

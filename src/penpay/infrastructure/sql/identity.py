@@ -15,7 +15,8 @@ from penpay.application.identity.rows import API_KEYS, DERIV_ACCOUNTS, USER_PHON
 from penpay.application.payments.rows import PAYERS, Payer
 from penpay.application.shared.unit_of_work import keyed
 from penpay.domain.identity.credential import ApiKey, api_key_hash
-from penpay.domain.identity.user import DerivAccount, Email, User, UserPhone, UserStatus
+from penpay.domain.identity.user import DerivAccount, User, UserPhone, UserStatus
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.ids import ApiKeyId, UserId
 from penpay.domain.shared.money import Currency

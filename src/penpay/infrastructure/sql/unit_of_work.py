@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
+from uuid import UUID
 
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
@@ -245,6 +246,16 @@ def among(column: ColumnElement[Any], keys: Collection[str], dialect: Dialect) -
         return column == any_(literal(list(keys), ARRAY(column.type)))
     values = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
     return column.in_(select(values.c.value))
+
+
+def among_ids(column: ColumnElement[Any], keys: Collection[UUID], dialect: Dialect) -> ColumnElement[bool]:
+    """Whether a column of identifiers holds one of the keys; on PostgreSQL they travel as one bound value, as above.
+
+    Otherwise every number of keys is a statement of its own there, compiled by us and prepared by the server.
+    """
+    if dialect.name == "postgresql":
+        return column == any_(literal(list(keys), ARRAY(column.type)))
+    return column.in_(keys)
 
 
 def document(value: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from email.message import Message as Headers
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from fastapi.routing import APIRoute
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penpay.domain.shared.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
-from penpay.presentation.http.errors import refusal
+from penpay.presentation.http.errors import Refuse, refusal
 
 MAX_BODY_BYTES: Final = 64 * 1024
 DRY_BYTES: Final = 16 * 1024 * 1024
@@ -32,8 +33,9 @@ class BodyLimit:
     closed on a client in mid-sentence is reset, and the client never reads why.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse = refusal) -> None:
         self._app = app
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,11 +44,11 @@ class BodyLimit:
         request = Request(scope)
         announced = request.headers.get("content-length", "0")
         if not announced.isdecimal() or len(announced) > MAX_DIGITS:
-            await refusal(request, InvalidRequest("The Content-Length is not a number."))(scope, receive, send)
+            await self._refuse(request, InvalidRequest("The Content-Length is not a number."))(scope, receive, send)
             return
         if int(announced) > MAX_BODY_BYTES:
             await _run_dry(receive)
-            await refusal(request, RequestTooLarge())(scope, receive, send)
+            await self._refuse(request, RequestTooLarge())(scope, receive, send)
             return
         received = 0
 
@@ -115,18 +117,18 @@ def require_json(content_type: str) -> None:
         raise UnsupportedMediaType
 
 
-def read_json(raw: bytes) -> object:
+def read_json(raw: bytes, *, other_number: Callable[[str], object] | None = None) -> object:
     """Parse UTF-8 JSON in which every key stands once and every number is an integer of at most 18 digits.
 
-    Raises InvalidRequest for everything else: other encodings and a byte order mark, NaN and Infinity, fractions and
-    exponents, nesting below 32 levels, and text that is not Unicode.
+    Raises InvalidRequest for everything else: other encodings and a byte order mark, NaN and Infinity, nesting below 32
+    levels, text that is not Unicode; and fractions, exponents and longer numbers, unless `other_number` takes them.
     """
     try:
         value = json.loads(
             raw.decode(),
             object_pairs_hook=_object,
-            parse_float=_no_fraction,
-            parse_int=_integer,
+            parse_float=other_number or _no_fraction,
+            parse_int=_integer if other_number is None else partial(_integer_or, other_number),
             parse_constant=_no_constant,
         )
     except UnicodeDecodeError:
@@ -153,6 +155,10 @@ def _integer(text: str) -> int:
     if len(text.removeprefix("-")) > MAX_DIGITS:
         raise InvalidRequest(f"A number has more than {MAX_DIGITS} digits.")
     return int(text)
+
+
+def _integer_or(other_number: Callable[[str], object], text: str) -> object:
+    return int(text) if len(text.removeprefix("-")) <= MAX_DIGITS else other_number(text)
 
 
 def _no_fraction(_: str) -> NoReturn:

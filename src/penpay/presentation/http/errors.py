@@ -6,7 +6,7 @@ A problem names fields and reasons, never the values that were sent, and never w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -34,17 +34,39 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "invalid_deriv_login_id": 422,
         "invalid_idempotency_key": 422,
         "invalid_pin": 422,
+        "invalid_password": 422,
         "invalid_short_code": 422,
+        "below_minimum": 422,
+        "bill_reference_required": 422,
+        "bill_reference_refused": 422,
+        "same_account": 422,
         "unbalanced_journal": 422,
         # Who asks.
         "unauthorized": 401,
+        "wrong_credentials": 401,
+        "pin_required": 401,
+        "wrong_pin": 401,
+        "wrong_code": 401,
+        "login_locked": 403,
+        "pin_locked": 403,
         "forbidden": 403,
+        "customer_not_active": 403,
+        "no_wallet": 403,
+        "not_an_agent": 403,
+        "not_a_super_agent": 403,
+        "super_agent_not_allowed": 403,
+        "deposit_not_allowed": 403,
+        "operation_not_offered": 403,
+        "own_approval": 403,
         "deriv_account_not_yours": 403,
         # What is not there.
         "not_found": 404,
         "account_not_found": 404,
         "journal_not_found": 404,
-        "subscriber_not_found": 404,
+        "customer_not_found": 404,
+        "transaction_not_found": 404,
+        "charge_not_found": 404,
+        "approval_not_found": 404,
         "merchant_not_found": 404,
         "push_not_found": 404,
         "callback_refused": 404,
@@ -58,7 +80,17 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "illegal_move": 409,
         "lost_licence": 409,
         "subscriber_busy": 409,
-        "subscriber_exists": 409,
+        "customer_exists": 409,
+        "short_code_taken": 409,
+        "insufficient_funds": 409,
+        "illegal_status": 409,
+        "balance_left": 409,
+        "nothing_to_reverse": 409,
+        "approval_decided": 409,
+        "tariff_exists": 409,
+        "bank_deposit_exists": 409,
+        "sweep_too_large": 409,
+        "commission_not_covered": 409,
         "user_exists": 409,
         "deriv_account_taken": 409,
         "checkout_id_taken": 409,
@@ -97,6 +129,10 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
 _NAME_LETTERS: Final = 64
 _CALLBACKS: Final = "/api/v1/callbacks/"
 """What follows in such a path is a secret, and problems end up in other people's logs."""
+
+
+Refuse = Callable[[Request, DomainError], Response]
+"""Puts a refusal into the words of one interface."""
 
 
 def problem(

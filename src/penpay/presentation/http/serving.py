@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penpay.domain.shared.errors import Overloaded
-from penpay.presentation.http.errors import refusal
+from penpay.presentation.http.errors import Refuse, refusal
 
 GRACE_SECONDS: Final = 3
 """How long requests in flight may take to be answered once we stop; whoever is slower is told to come again."""
@@ -25,14 +25,14 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serving(app: ASGIApp, host: str, port: int, *, refuse: Refuse = refusal) -> AsyncIterator[int]:
     """Listen while the block runs; gives the port, which the system chooses if `port` is 0.
 
     At the end new connections are refused; requests in flight are answered within the time of grace or get 503. Signals
     are the caller's. Raises PortTaken, and OSError for an address this machine does not have or may not use.
     """
     config = uvicorn.Config(
-        _told_when_cut_off(app),
+        _told_when_cut_off(app, refuse),
         lifespan="off",
         access_log=False,
         log_config=None,  # whoever runs the program decides what logs look like
@@ -51,7 +51,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
             await server.shutdown(sockets=[listener])
 
 
-def _told_when_cut_off(app: ASGIApp) -> ASGIApp:
+def _told_when_cut_off(app: ASGIApp, refuse: Refuse) -> ASGIApp:
     """The application, answering 503 for a request that the server gives up because it stops."""
 
     async def told(scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ def _told_when_cut_off(app: ASGIApp) -> ASGIApp:
             if started:
                 raise
             stopping = Overloaded("The system is stopping; send the request again with the same idempotency key.")
-            await refusal(Request(scope), stopping)(scope, receive, send)
+            await refuse(Request(scope), stopping)(scope, receive, send)
 
     return told
 

@@ -21,6 +21,7 @@ from penpay.sandbox.faults import Fault, FaultRule
 from penpay.sandbox.phone import Prompt, SimulatedPhone, StandingAnswer
 
 router = APIRouter(prefix="/sandbox")
+_SHOWN_MESSAGES = 50
 
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -77,7 +78,7 @@ async def issue_float(request: Request, phone: str) -> Response:
 @router.get("/balances")
 async def balances(request: Request) -> Response:
     """What the operator holds for whom, and what it holds against that."""
-    found = await api_of(request).operator.balances()
+    found = await api_of(request).operator.books.balances()
     return json_response(
         200,
         {
@@ -91,9 +92,11 @@ async def balances(request: Request) -> Response:
 @router.get("/phones/{phone}")
 async def look_at_phone(request: Request, phone: str) -> Response:
     """What the handset shows now."""
-    handset = await _handset(api_of(request), phone)
+    api = api_of(request)
+    handset = await _handset(api, phone)
     shown = None if handset.prompt is None else _prompt(handset.prompt)
-    return json_response(200, {"prompt": shown, "messages": handset.messages()})
+    messages = await api.operator.messages(handset.number, _SHOWN_MESSAGES)
+    return json_response(200, {"prompt": shown, "messages": messages})
 
 
 @router.post("/phones/{phone}/pin")

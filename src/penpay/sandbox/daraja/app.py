@@ -34,7 +34,7 @@ _SANDBOX_STATUS: Mapping[str, int] = {
     "invalid_pin": 422,
     "invalid_request": 422,
     "merchant_not_found": 404,
-    "subscriber_not_found": 404,
+    "customer_not_found": 404,
     "overloaded": 503,
 }
 

@@ -14,24 +14,21 @@ from typing import Any, TypeAlias
 from sqlalchemy.exc import SQLAlchemyError
 
 from penpay.application.mobile_money.operator import Operator
-from penpay.application.mobile_money.stk_payments import AcceptPush, Settled
+from penpay.application.mobile_money.stk_payments import AcceptPush
 from penpay.application.shared.ports import Clock, Random
 from penpay.application.shared.unit_of_work import Transient
 from penpay.domain.mobile_money.errors import CheckoutIdTaken, PushEnded, SubscriberBusy
 from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.stk_push import (
     CANCELLED,
-    INSUFFICIENT_FUNDS,
     NOT_PERMITTED,
-    PIN_LOCKED,
-    WRONG_PIN,
     PushResult,
     StkPush,
     StkPushId,
 )
 from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.sandbox.daraja import messages, wire
+from penpay.sandbox.daraja import wire
 from penpay.sandbox.daraja.answers import merchant_refusal
 from penpay.sandbox.daraja.callbacks import CallbackSender
 from penpay.sandbox.daraja.requests import PushRequest
@@ -42,7 +39,6 @@ from penpay.sandbox.phone import Habit, Prompt, SimulatedPhone, StandingAnswer
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], object]
 """Starts a task that nobody awaits."""
 
-_KEPT_MESSAGES = 50
 _SWEPT_AT_ONCE = 200
 _BUSY = "Unable to lock subscriber, a transaction is already in process for the current subscriber"
 
@@ -75,7 +71,7 @@ class StkDesk:
     def phone(self, number: PhoneNumber) -> SimulatedPhone:
         """The handset of this number; the same one every time."""
         if number not in self._phones:
-            self._phones[number] = SimulatedPhone(number, self, keeps_messages=_KEPT_MESSAGES)
+            self._phones[number] = SimulatedPhone(number, self)
         return self._phones[number]
 
     async def accept(self, request: PushRequest, merchant: Merchant) -> StkPush:
@@ -91,7 +87,7 @@ class StkDesk:
             self._spawn(self._force(push, PushResult(forced.code, forced.text), forced.after_ms))
         elif not request.is_permitted:
             self._spawn(self._force(push, NOT_PERMITTED, 0))
-        elif push.subscriber_id is not None:
+        elif push.customer_id is not None:
             await self._show(push, merchant)
         if first is not None:
             self._spawn(self._set_later(sent, first.at_most_ms))
@@ -112,11 +108,12 @@ class StkDesk:
                 lives_ms=self._switches.prompt_timeout_ms,
             )
             try:
-                return await self._operator.accept_push(order)
+                push: StkPush = await self._operator.do(order)
             except CheckoutIdTaken:
                 continue
             except SubscriberBusy:
                 raise merchant_refusal(_BUSY) from None
+            return push
 
     async def enter_pin(self, checkout_request_id: str, pin: str) -> PushResult:
         """See PromptAnswers."""
@@ -128,8 +125,8 @@ class StkDesk:
 
     async def resume(self) -> None:
         """Show the pushes that were open when the sandbox stopped; call once, before serving."""
-        for push in await self._operator.open_pushes():
-            if push.subscriber_id is not None:
+        for push in await self._operator.books.open_pushes():
+            if push.customer_id is not None:
                 await self._show(push, await self._operator.merchant(push.short_code))
 
     async def run(self) -> None:
@@ -143,7 +140,7 @@ class StkDesk:
 
     async def sweep(self) -> None:
         """End every push whose time is over."""
-        for push in await self._operator.overdue_pushes(_SWEPT_AT_ONCE):
+        for push in await self._operator.books.overdue_pushes(_SWEPT_AT_ONCE):
             await self._end(push, push.silence)
 
     async def _show(self, push: StkPush, merchant: Merchant) -> None:
@@ -175,40 +172,18 @@ class StkDesk:
 
     async def _end(self, push: StkPush, result: PushResult) -> None:
         try:
-            settled = await self._operator.end_push(push.checkout_request_id, result)
+            ended = await self._operator.end_push(push.checkout_request_id, result)
         except PushEnded:
             return
-        await self._finish(settled)
+        await self._finish(ended)
 
-    async def _finish(self, settled: Settled) -> PushResult:
-        push = settled.push
-        if push.subscriber_id is not None:
-            phone = self.phone(push.phone)
-            await phone.dismiss(push.checkout_request_id)
-            message = await self._message(settled)
-            if message is not None:
-                phone.receive(message)
+    async def _finish(self, push: StkPush) -> PushResult:
+        if push.result is None:
+            raise AssertionError("A push that has ended has a result.")
+        if push.customer_id is not None:
+            await self.phone(push.phone).dismiss(push.checkout_request_id)
         self._spawn(self._tell(push))
-        return settled.result
-
-    async def _message(self, settled: Settled) -> str | None:
-        push, result = settled.push, settled.result
-        merchant = await self._operator.merchant(push.short_code)
-        if push.receipt is not None and push.ended_at is not None:
-            return messages.paid_message(
-                receipt=push.receipt,
-                amount=push.amount,
-                merchant=merchant.name,
-                account_reference=push.account_reference,
-                at=push.ended_at,
-                balance=settled.balance,
-                day_left=settled.day_left,
-            )
-        if result == INSUFFICIENT_FUNDS:
-            return messages.short_of_funds_message(amount=push.amount, merchant=merchant.name, balance=settled.balance)
-        if result == WRONG_PIN:
-            return messages.wrong_pin_message(attempts_left=settled.pin_attempts_left)
-        return messages.pin_locked_message() if result == PIN_LOCKED else None
+        return push.result
 
     async def _tell(self, push: StkPush) -> None:
         await self._callbacks.send(push)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penpay.application.shared.executor import Executor
 from penpay.presentation.http.routes.shapes import HealthBody
 from penpay.presentation.http.system import system_of
 
@@ -21,11 +22,26 @@ STUCK_AFTER_MS: Final = 10_000
 """A batch takes milliseconds; one that takes so long waits for a database that does not commit."""
 
 
+class Examined(Protocol):
+    """A process as far as its health goes."""
+
+    @property
+    def executor(self) -> Executor: ...
+
+    async def schema_is_current(self) -> bool:
+        """Whether the database's schema is the one this code was written for."""
+        ...
+
+
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", responses={200: {"model": HealthBody}, 503: {"model": HealthBody}})
 async def health(request: Request) -> Response:
     """200 when the database answers with the schema this code was written for, and commits; 503 otherwise."""
-    system = system_of(request)
+    return await examine(system_of(request))
+
+
+async def examine(system: Examined) -> Response:
+    """What `/healthz` says of a process."""
     database, current = "ok", False
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -1,4 +1,4 @@
-"""PINs as they are stored: salted, peppered, slow to guess.
+"""PINs and passwords as they are stored: salted, peppered, slow to guess.
 
 A PIN has only ten thousand values, so no hash alone protects it from someone who holds the database: it is first
 keyed with a secret that is not there.
@@ -16,10 +16,11 @@ from penpay.application.shared.ports import Random
 _SALT_BYTES: Final = 16
 _BLOCK: Final = 8
 _LABEL: Final = b"penpay/operator-pin/1\x00"
+"""Of what it first was for; another one would make every stored hash worthless."""
 
 
-class PinHasher:
-    """scrypt (RFC 7914) over an HMAC of the PIN. The cost stands in what is stored, so it can be raised later.
+class SecretHasher:
+    """scrypt (RFC 7914) over an HMAC of the secret. The cost stands in what is stored, so it can be raised later.
 
     `log2_cost` 14 takes 16 MiB and some tens of milliseconds; hash and compare outside the unit of work.
     """
@@ -29,21 +30,21 @@ class PinHasher:
         self._random = random
         self._log2_cost = log2_cost
 
-    def hash(self, pin: str) -> str:
-        """What to store; two hashes of one PIN differ."""
+    def hash(self, secret: str) -> str:
+        """What to store; two hashes of one secret differ."""
         salt = self._random.token_bytes(_SALT_BYTES)
-        digest = self._digest(pin, salt, self._log2_cost)
+        digest = self._digest(secret, salt, self._log2_cost)
         return f"scrypt${self._log2_cost}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
-    def matches(self, pin: str, stored: str) -> bool:
-        """Whether this is the PIN that was stored. Raises ValueError for a text that `hash` did not make."""
+    def matches(self, secret: str, stored: str) -> bool:
+        """Whether this is what was stored. Raises ValueError for a text that `hash` did not make."""
         scheme, log2_cost, salt, digest = stored.split("$")
         if scheme != "scrypt":
-            raise ValueError("The stored PIN is in no scheme this version knows.")
-        found = self._digest(pin, base64.b64decode(salt, validate=True), int(log2_cost))
+            raise ValueError("What is stored is in no scheme this version knows.")
+        found = self._digest(secret, base64.b64decode(salt, validate=True), int(log2_cost))
         return hmac.compare_digest(found, base64.b64decode(digest, validate=True))
 
-    def _digest(self, pin: str, salt: bytes, log2_cost: int) -> bytes:
-        keyed = hmac.digest(self._pepper, _LABEL + pin.encode(), hashlib.sha256)
+    def _digest(self, secret: str, salt: bytes, log2_cost: int) -> bytes:
+        keyed = hmac.digest(self._pepper, _LABEL + secret.encode(), hashlib.sha256)
         cost = 1 << log2_cost
         return hashlib.scrypt(keyed, salt=salt, n=cost, r=_BLOCK, p=1, maxmem=2 * 128 * _BLOCK * cost, dklen=32)

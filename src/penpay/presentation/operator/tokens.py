@@ -1,0 +1,77 @@
+"""Access tokens: JSON Web Tokens that say who somebody is. What she may do is read anew on every call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import jwt
+
+from penpay.application.mobile_money.rows import UserType
+from penpay.domain.mobile_money.administrator import Administrator
+from penpay.domain.mobile_money.customer import Customer
+from penpay.domain.shared.errors import Unauthorized
+from penpay.presentation.operator.fields import identifier
+
+LIFETIME: Final = timedelta(hours=6)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALGORITHM: Final = "HS256"
+_SUPER_AGENT: Final = "super_agent"
+_USER_TYPES: Final[Mapping[str, UserType]] = MappingProxyType(
+    {**{kind.value.lower(): kind for kind in UserType}, _SUPER_AGENT: UserType.AGENT}
+)
+
+
+class Holder(NamedTuple):
+    """Whom a token was given to. A user's type never changes."""
+
+    id: UUID
+    user_type: UserType
+
+
+def type_name(user: Customer | Administrator) -> str:
+    """What clients call this type of user; a super agent has a name of her own."""
+    if isinstance(user, Administrator):
+        return UserType.ADMINISTRATOR.value.lower()
+    return _SUPER_AGENT if user.is_super_agent else user.type.value.lower()
+
+
+def issue(key: bytes, user: Customer | Administrator, now: datetime) -> str:
+    """A token for six hours."""
+    claims = {
+        "user": {"userId": str(user.id), "userType": type_name(user)},
+        "iat": _seconds(now),
+        "exp": _seconds(now + LIFETIME),
+    }
+    return jwt.encode(claims, key, algorithm=_ALGORITHM)
+
+
+def read(key: bytes, token: str, now: datetime) -> Holder:
+    """Whom a token was given to. Raises Unauthorized for one that we have not made so, or that is too old."""
+    try:
+        # Time is a port, so the library's own clock is not asked.
+        untimed: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options=untimed)
+        return _holder(claims, _seconds(now))
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
+        raise Unauthorized from None
+
+
+def _holder(claims: Mapping[str, Any], now: int) -> Holder:
+    user = claims["user"]
+    if claims.keys() != {"user", "iat", "exp"} or user.keys() != {"userId", "userType"}:
+        raise ValueError
+    issued_at, expires_at = claims["iat"], claims["exp"]
+    if type(issued_at) is not int or type(expires_at) is not int or expires_at <= now:
+        raise ValueError
+    id_ = identifier(user["userId"])
+    if id_ is None:
+        raise ValueError
+    return Holder(id_, _USER_TYPES[user["userType"]])
+
+
+def _seconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(seconds=1)
