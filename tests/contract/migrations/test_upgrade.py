@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.shared.unit_of_work import Transient
@@ -70,6 +72,23 @@ async def test_many_who_migrate_at_once_do_not_meet(each_url: str) -> None:
     finally:
         for engine in engines:
             await engine.dispose()
+
+
+async def test_a_new_embedded_database_is_opened_while_another_writes_its_first_row(fresh_sqlite_url: str) -> None:
+    """SQLite refuses at once, without its time-out, to begin a log while somebody writes; who opens waits for that."""
+    writer = sqlite3.connect(make_url(fresh_sqlite_url).database or "", isolation_level=None)
+    engine = open_engine(fresh_sqlite_url)
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        opened = asyncio.ensure_future(tables(engine))
+        await asyncio.sleep(0.1)
+        assert not opened.done()
+        writer.execute("ROLLBACK")
+
+        assert [] == await opened
+    finally:
+        writer.close()
+        await engine.dispose()
 
 
 async def test_two_databases_are_migrated_side_by_side(fresh_sqlite_url: str, fresh_postgresql_url: str) -> None:

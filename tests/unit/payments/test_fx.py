@@ -108,13 +108,21 @@ def test_a_rate_serves_to_the_last_moment_of_its_age() -> None:
 
 @pytest.mark.parametrize(
     "rate",
-    [None, ENTERED, replace(RATE, valid_from=MORNING + timedelta(microseconds=1))],
-    ids=["no rate", "not approved", "not valid yet"],
+    [None, ENTERED],
+    ids=["no rate", "not approved"],
 )
 def test_without_a_usable_rate_nothing_is_quoted(rate: FxRate | None) -> None:
-    """No rate, an unapproved rate and a future rate each end in fx_unavailable."""
+    """No rate and an unapproved rate each end in fx_unavailable."""
     with pytest.raises(FxUnavailable):
         locked(rate, timedelta(0))
+
+
+def test_a_rate_that_became_valid_while_the_batch_waited_is_locked_from_that_moment() -> None:
+    """The batch began at eight, found the rate of a second later as the current one, and locks it from then on."""
+    second = timedelta(seconds=1)
+    quoted = locked(replace(RATE, valid_from=MORNING + second), timedelta(0))
+
+    assert (MORNING + second, MORNING + second + timedelta(minutes=15)) == (quoted.locked_at, quoted.expires_at)
 
 
 # -- reading a rate

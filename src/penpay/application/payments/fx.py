@@ -41,23 +41,25 @@ _SOURCE_LENGTH: Final = 64
 def lock_rate(
     current: FxRate | None, *, now: datetime, max_age: timedelta, spread_bps: int, lock_for: timedelta
 ) -> LockedRate:
-    """Fix a pair's current rate for one transaction, from `now` until `now + lock_for`.
+    """Fix a pair's current rate for one transaction, from `now` for `lock_for`.
 
-    A rate's age counts from `valid_from`. Raises FxUnavailable when there is no current rate, when it is not approved
-    or not valid yet, and when it is older than `max_age`.
+    `current` was looked up after `now` was read: one that became valid in between is fixed from that moment on.
+    A rate's age counts from `valid_from`. Raises FxUnavailable when there is no current rate, when it is not approved,
+    and when it is older than `max_age`.
     """
-    if current is None or current.approved_at is None or current.valid_from > now:
+    if current is None or current.approved_at is None:
         raise FxUnavailable
     if now - current.valid_from > max_age:
         raise FxUnavailable("The last approved exchange rate is too old.")
+    locked_at = max(now, current.valid_from)
     return LockedRate(
         base=current.base,
         quote=current.quote,
         mid_e8=current.mid_e8,
         spread_bps=spread_bps,
         source=current.source,
-        locked_at=now,
-        expires_at=now + lock_for,
+        locked_at=locked_at,
+        expires_at=locked_at + lock_for,
     )
 
 

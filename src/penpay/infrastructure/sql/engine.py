@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,11 +15,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
 from penpay.infrastructure.sql import mysql
 
 BUSY_TIMEOUT_MS = 5_000
+_BUSY_PAUSE_MS = 10
 _SQLITE_CACHE_KIB = 64 * 1024
 _SQLITE_WAL_PAGES = 32_000
 """128 MB of log between two checkpoints: some five batches of a thousand commands."""
@@ -81,8 +84,7 @@ def _embed(engine: AsyncEngine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",  # before WAL: the switch itself may have to wait
-            "journal_mode = WAL",
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
             "synchronous = FULL",
             "foreign_keys = ON",
             "recursive_triggers = ON",  # or INSERT OR REPLACE would delete past the triggers
@@ -92,6 +94,7 @@ def _embed(engine: AsyncEngine) -> None:
             f"wal_autocheckpoint = {_SQLITE_WAL_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
+        _keep_a_log(cursor)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -103,6 +106,23 @@ def _embed(engine: AsyncEngine) -> None:
         # A COMMIT refused as busy leaves the transaction open, and SQLAlchemy takes it for ended all the same.
         if connection is not None and connection.driver_connection.in_transaction:
             connection.rollback()
+
+
+def _keep_a_log(cursor: Any) -> None:
+    """Have a database write ahead to a log: once for its lifetime, but whoever is first may meet another who is.
+
+    The switch needs the whole file for itself, and SQLite's busy time-out is not waited for while it is taken: of two
+    who open a new database together, one is refused at once.
+    """
+    for left in reversed(range(BUSY_TIMEOUT_MS // _BUSY_PAUSE_MS)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                raise
+            await_only(asyncio.sleep(_BUSY_PAUSE_MS / 1_000))
+        else:
+            return
 
 
 def translated(error: Exception) -> Exception:
