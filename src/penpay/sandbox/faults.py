@@ -21,6 +21,15 @@ class DarajaCall(StrEnum):
     TOKEN = "TOKEN"  # noqa: S105  (the name of a call, not a credential)
     PUSH = "PUSH"
     QUERY = "QUERY"
+    C2B_REGISTER = "C2B_REGISTER"
+    C2B_SIMULATE = "C2B_SIMULATE"
+    B2C = "B2C"
+    B2B = "B2B"
+    STATUS = "STATUS"
+    BALANCE = "BALANCE"
+    REVERSAL = "REVERSAL"
+    PULL = "PULL"
+    QR = "QR"
 
 
 class Spoilt(StrEnum):

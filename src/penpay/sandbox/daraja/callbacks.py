@@ -1,8 +1,9 @@
-"""The callback of a push: its body, and its way to the merchant (daraja.md §2.2, §6.2)."""
+"""Callbacks: the body of a push's, and the way of each to whoever is to be told (daraja.md §2.2, §6.2)."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -53,6 +54,19 @@ def _metadata(push: StkPush, ended_at: datetime, altered: AlteredCallback | None
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """What is posted to a merchant, and whom it is about: faults strike by phone and amount."""
+
+    url: str
+    body: str
+    """JSON text."""
+    about: str
+    """For the log: which kind and which id, nobody's name or number."""
+    msisdn: str | None
+    amount_cents: int | None
+
+
 class CallbackSender:
     """Sends each callback over the client it was given, as often as the switches and the fault plan say."""
 
@@ -62,34 +76,46 @@ class CallbackSender:
         self._switches = switches
         self._clock = clock
 
-    async def send(self, push: StkPush) -> None:
-        """Tell the merchant how a push ended. A merchant that cannot be reached has lost the callback."""
+    async def send_push(self, push: StkPush) -> None:
+        """Tell the merchant how a push ended."""
         msisdn, cents = push.phone.msisdn, push.amount.cents
+        altered = self._faults.take(AlteredCallback, msisdn=msisdn, amount_cents=cents)
+        await self.send(
+            Callback(
+                url=push.callback_url,
+                body=callback_body(push, altered),
+                about=f"push {push.id}",
+                msisdn=msisdn,
+                amount_cents=cents,
+            )
+        )
+
+    async def send(self, callback: Callback) -> None:
+        """Tell a merchant, or not, as the faults have it. One that cannot be reached has lost the callback."""
+        msisdn, cents = callback.msisdn, callback.amount_cents
         if self._faults.take(LostCallback, msisdn=msisdn, amount_cents=cents) is not None:
             return
         late = self._faults.take(LateCallback, msisdn=msisdn, amount_cents=cents)
         await self._clock.sleep(self._switches.callback_delay_ms if late is None else late.milliseconds)
-        altered = self._faults.take(AlteredCallback, msisdn=msisdn, amount_cents=cents)
         repeated = self._faults.take(RepeatedCallback, msisdn=msisdn, amount_cents=cents)
-        body = callback_body(push, altered)
         for _ in range(1 if repeated is None else repeated.times):
-            await self._deliver(push, body)
+            await self._deliver(callback)
 
-    async def _deliver(self, push: StkPush, body: str) -> None:
+    async def _deliver(self, callback: Callback) -> None:
         for attempt in range(1, self._switches.callback_tries + 1):
-            if await self._arrives(push, body):
+            if await self._arrives(callback):
                 return
             if attempt < self._switches.callback_tries:
                 await self._clock.sleep(self._switches.callback_retry_after_ms)
 
-    async def _arrives(self, push: StkPush, body: str) -> bool:
+    async def _arrives(self, callback: Callback) -> bool:
         try:
             response = await self._client.post(
-                push.callback_url, content=body.encode(), headers={"Content-Type": "application/json"}
+                callback.url, content=callback.body.encode(), headers={"Content-Type": "application/json"}
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            _log.warning("callback of push %s not delivered: %s", push.id, type(error).__name__)
+            _log.warning("callback of %s not delivered: %s", callback.about, type(error).__name__)
             return False
         if response.status_code != _OK:
-            _log.warning("callback of push %s answered with status %d", push.id, response.status_code)
+            _log.warning("callback of %s answered with status %d", callback.about, response.status_code)
         return response.status_code == _OK

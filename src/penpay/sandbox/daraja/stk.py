@@ -186,7 +186,7 @@ class StkDesk:
         return push.result
 
     async def _tell(self, push: StkPush) -> None:
-        await self._callbacks.send(push)
+        await self._callbacks.send_push(push)
         event = self._callback_sent.pop(push.id, None)
         if event is not None:
             event.set()
