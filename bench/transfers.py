@@ -45,7 +45,6 @@ from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.operator_tables import operator_transactions
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
-from penpay.presentation.operator import tokens
 
 CONNECTIONS: Final = 64
 CUSTOMERS: Final = 4_000
@@ -216,7 +215,7 @@ def _deposit(agent: Customer, customer: Customer, amount: Money) -> Move:
 
 
 def _request(process: OperatorProcess, payer: Customer, payee: Customer) -> str:
-    token = tokens.issue(process.token_key, payer, process.clock.now())
+    token = process.access_tokens.issue(payer, process.clock.now())
     body = orjson.dumps(
         {
             "amount": AMOUNT.cents // 100,

@@ -55,6 +55,7 @@ from penpay.infrastructure.sql.publication import SqlPublication
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import UuidV7
+from penpay.presentation.operator.tokens import AccessTokens
 from penpay.workers.publisher import PUBLISHER, Publisher
 from penpay.workers.runtime import Wakeups, Worker
 
@@ -182,7 +183,7 @@ class OperatorProcess:
         self._checkpoint_key = settings.derived_key(KeyPurpose.AUDIT_CHECKPOINT)
         self._log = logging.getLogger(__name__)
         self.idempotency_secret = settings.derived_key(KeyPurpose.DIGEST)
-        self.token_key = settings.derived_key(KeyPurpose.OPERATOR_TOKEN)
+        self.access_tokens = AccessTokens(settings.derived_key(KeyPurpose.OPERATOR_TOKEN))
         secret = settings.operator_bootstrap_secret
         self.bootstrap_secret = None if secret is None else secret.get_secret_value()
         cipher = FieldCipher(settings.key_ring, ports.random)

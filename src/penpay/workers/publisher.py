@@ -15,7 +15,7 @@ from penpay.application.shared.publishing import Lease, Publication
 PUBLISHER: Final = "publisher"
 _LEASE: Final = timedelta(seconds=5)
 """A chunk takes milliseconds. After the holder's death nobody publishes for as long."""
-_GATHER_MS: Final = 50
+_GATHER_MS: Final = 200
 """How long commits are gathered before they are published in one transaction."""
 
 

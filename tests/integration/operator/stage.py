@@ -19,12 +19,15 @@ from penpay.bootstrap import OperatorProcess, kenyan_policy
 from penpay.bootstrap.ports import Ports
 from penpay.config import load_operator_settings
 from penpay.domain.mobile_money.policy import OPEN, OperatorPolicy
+from penpay.infrastructure.security.keys import KeyPurpose, derive_key, parse_key
 from penpay.infrastructure.sql.operator_tables import operator_customers
 from penpay.presentation.operator.app import create_operator_app
 from penpay.presentation.operator.process import bind
 from tests.support.ports import HandClock, SeededRandom
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+TOKEN_KEY = derive_key(parse_key(KEY, name="KEY"), KeyPurpose.OPERATOR_TOKEN)
+"""What the operator signs access tokens with."""
 SECRET = "a bootstrap secret of enough letters"
 FOREIGN = "203.0.113.9"
 PASSWORD = "hakuna matata"

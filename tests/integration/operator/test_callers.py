@@ -9,7 +9,18 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from tests.integration.operator.stage import FOREIGN, SECRET, Caller, Stage, email, opened, person, read, refusal
+from tests.integration.operator.stage import (
+    FOREIGN,
+    SECRET,
+    TOKEN_KEY,
+    Caller,
+    Stage,
+    email,
+    opened,
+    person,
+    read,
+    refusal,
+)
 
 FIRST = {**person("boss"), "role": "finance"}
 
@@ -168,7 +179,7 @@ async def test_a_token_says_who_one_is_and_ends_after_six_hours(stage: Stage) ->
 async def test_only_tokens_that_we_made_so_are_taken(stage: Stage) -> None:
     """Tampered with, unsigned, signed otherwise, for somebody unknown, with more or fewer claims: none."""
     one = await stage.registered("subscriber", "one")
-    key, now = stage.process.token_key, int(stage.clock.now().timestamp())
+    key, now = TOKEN_KEY, int(stage.clock.now().timestamp())
     token = one.token or ""
     user = {"userId": one.user_id, "userType": "subscriber"}
     good = {"user": user, "iat": now, "exp": now + 60}

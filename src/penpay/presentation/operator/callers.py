@@ -16,7 +16,6 @@ from penpay.domain.mobile_money.customer import Customer, CustomerId, CustomerTy
 from penpay.domain.mobile_money.errors import NoWallet
 from penpay.domain.shared.errors import Forbidden, InvalidIdempotencyKey, Unauthorized
 from penpay.presentation.http.remote import UNKNOWN, remote_address
-from penpay.presentation.operator import tokens
 from penpay.presentation.operator.process import operator_of, process_of
 from penpay.presentation.operator.tokens import Holder
 
@@ -29,7 +28,7 @@ def holder(request: Request) -> Holder:
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized
     process = process_of(request)
-    return tokens.read(process.token_key, token, process.clock.now())
+    return process.access_tokens.read(token, process.clock.now())
 
 
 def mover(request: Request) -> tuple[CustomerId, CustomerType]:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from penpay.application.mobile_money.operator import Operator
 from penpay.application.shared.ports import Clock
 from penpay.presentation.http.routes.health import Examined
+from penpay.presentation.operator.tokens import AccessTokens
 
 SCOPE_KEY: Final = "penpay.operator"
 
@@ -29,8 +30,8 @@ class HttpOperator(Examined, Protocol):
         ...
 
     @property
-    def token_key(self) -> bytes:
-        """What access tokens are signed with."""
+    def access_tokens(self) -> AccessTokens:
+        """What its users prove with who they are."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -19,6 +20,8 @@ from penpay.presentation.operator.fields import identifier
 LIFETIME: Final = timedelta(hours=6)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ALGORITHM: Final = "HS256"
+_REMEMBERED: Final = 10_000
+"""Tokens, some five megabytes; checking one anew takes as long as a good part of the payment it comes with."""
 _SUPER_AGENT: Final = "super_agent"
 _USER_TYPES: Final[Mapping[str, UserType]] = MappingProxyType(
     {**{kind.value.lower(): kind for kind in UserType}, _SUPER_AGENT: UserType.AGENT}
@@ -39,38 +42,50 @@ def type_name(user: Customer | Administrator) -> str:
     return _SUPER_AGENT if user.is_super_agent else user.type.value.lower()
 
 
-def issue(key: bytes, user: Customer | Administrator, now: datetime) -> str:
-    """A token for six hours."""
-    claims = {
-        "user": {"userId": str(user.id), "userType": type_name(user)},
-        "iat": _seconds(now),
-        "exp": _seconds(now + LIFETIME),
-    }
-    return jwt.encode(claims, key, algorithm=_ALGORITHM)
+class AccessTokens:
+    """Makes tokens and reads them; of those lately read it knows the signature to be good."""
 
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._claims = lru_cache(_REMEMBERED)(self._verified)
 
-def read(key: bytes, token: str, now: datetime) -> Holder:
-    """Whom a token was given to. Raises Unauthorized for one that we have not made so, or that is too old."""
-    try:
+    def issue(self, user: Customer | Administrator, now: datetime) -> str:
+        """A token for six hours."""
+        claims = {
+            "user": {"userId": str(user.id), "userType": type_name(user)},
+            "iat": _seconds(now),
+            "exp": _seconds(now + LIFETIME),
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def read(self, token: str, now: datetime) -> Holder:
+        """Whom a token was given to. Raises Unauthorized for one that we have not made so, or that is too old."""
+        try:
+            holder, expires_at = self._claims(token)
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
+            raise Unauthorized from None
+        if expires_at <= _seconds(now):
+            raise Unauthorized
+        return holder
+
+    def _verified(self, token: str) -> tuple[Holder, int]:
+        """What a token of ours says; raises whatever the library finds wrong with another one, which is not kept."""
         # Time is a port, so the library's own clock is not asked.
         untimed: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
-        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options=untimed)
-        return _holder(claims, _seconds(now))
-    except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
-        raise Unauthorized from None
+        return _holder(jwt.decode(token, self._key, algorithms=[_ALGORITHM], options=untimed))
 
 
-def _holder(claims: Mapping[str, Any], now: int) -> Holder:
+def _holder(claims: Mapping[str, Any]) -> tuple[Holder, int]:
     user = claims["user"]
     if claims.keys() != {"user", "iat", "exp"} or user.keys() != {"userId", "userType"}:
         raise ValueError
     issued_at, expires_at = claims["iat"], claims["exp"]
-    if type(issued_at) is not int or type(expires_at) is not int or expires_at <= now:
+    if type(issued_at) is not int or type(expires_at) is not int:
         raise ValueError
     id_ = identifier(user["userId"])
     if id_ is None:
         raise ValueError
-    return Holder(id_, _USER_TYPES[user["userType"]])
+    return Holder(id_, _USER_TYPES[user["userType"]]), expires_at
 
 
 def _seconds(at: datetime) -> int:

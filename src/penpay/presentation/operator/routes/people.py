@@ -42,7 +42,7 @@ async def log_in(request: Request, user_type: str) -> Response:
     except (WrongCredentials, LoginLocked):
         raise WrongCredentials(_NOT_LOGGED_IN) from None
     process = process_of(request)
-    token = tokens.issue(process.token_key, found, process.clock.now())
+    token = process.access_tokens.issue(found, process.clock.now())
     return plain({"userId": str(found.id), "userType": tokens.type_name(found), "token": token})
 
 
