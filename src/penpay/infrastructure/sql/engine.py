@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,13 +14,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only
 
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
 from penpay.infrastructure.sql import mysql
 
 BUSY_TIMEOUT_MS = 5_000
-_BUSY_PAUSE_MS = 10
+_LOG_TRIES = 100
 _SQLITE_CACHE_KIB = 64 * 1024
 _SQLITE_WAL_PAGES = 32_000
 """128 MB of log between two checkpoints: some five batches of a thousand commands."""
@@ -111,16 +109,17 @@ def _embed(engine: AsyncEngine) -> None:
 def _keep_a_log(cursor: Any) -> None:
     """Have a database write ahead to a log: once for its lifetime, but whoever is first may meet another who is.
 
-    The switch needs the whole file for itself, and SQLite's busy time-out is not waited for while it is taken: of two
-    who open a new database together, one is refused at once.
+    The switch needs the whole file for itself, and SQLite does not wait for that: of two who open a new database
+    together, one is refused at once. The beginning of a transaction is waited for.
     """
-    for left in reversed(range(BUSY_TIMEOUT_MS // _BUSY_PAUSE_MS)):
+    for left in reversed(range(_LOG_TRIES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
                 raise
-            await_only(asyncio.sleep(_BUSY_PAUSE_MS / 1_000))
+            cursor.execute("BEGIN EXCLUSIVE")
+            cursor.execute("ROLLBACK")
         else:
             return
 
