@@ -51,7 +51,7 @@ class Payment:
 
 
 class Books:
-    """The three books of one seed: ours, the operator's and Deriv's.
+    """The books of one seed: ours, the operator's under Daraja, Deriv's, and those of mobile money where it is used.
 
     Each is opened once: a new connection reads the schema first, which costs more than most questions asked here.
     """
@@ -76,6 +76,10 @@ class Books:
     def derivs(self, query: str, *parameters: Any) -> list[Row]:
         """Rows of the Deriv simulator's database."""
         return self._rows("deriv.db", query, parameters)
+
+    def mobile_money(self, query: str, *parameters: Any) -> list[Row]:
+        """Rows of the database of the operator that people use over its own interface."""
+        return self._rows("mobile_money.db", query, parameters)
 
     def payments(self) -> Iterator[Payment]:
         """Every transaction with its evidence and reviews."""

@@ -100,10 +100,25 @@ class Hazard(StrEnum):
     """Users ask for the least and the most they may, and for a cent beyond."""
     DAILY_LIMIT = "daily_limit"
     """Subscribers have paid so much today that the operator lets them pay little more."""
+    MOBILE_MONEY = "mobile_money"
+    """Agents, subscribers and merchants use an operator over its own interface; no fault, but a place for some."""
+    OPERATOR_CRASH = "operator_crash"
+    OPERATOR_PAUSE = "operator_pause"
+    OPERATOR_COMMIT_LOST = "operator_commit_lost"
+    OPERATOR_BUSY = "operator_busy"
+    """The operator's database is."""
+    OPERATOR_DATABASE_LOST = "operator_database_lost"
+    OPERATOR_DISK_FULL = "operator_disk_full"
+    OPERATOR_REQUEST_LOST = "operator_request_lost"
+    OPERATOR_REPLY_LOST = "operator_reply_lost"
+    OPERATOR_SLOW_NETWORK = "operator_slow_network"
+    OPERATOR_HANG_UP = "operator_hang_up"
 
 
 DRAWN_LAST: Final = frozenset(list(Hazard)[list(Hazard).index(Hazard.ENDURING) :])
 """They are drawn after everything else and from chance of their own, so that they move no other draw."""
+OPERATORS: Final = frozenset(list(Hazard)[list(Hazard).index(Hazard.MOBILE_MONEY) :])
+"""What happens at the operator of mobile money, where it is used at all."""
 _PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 120, Level.EXTREME: 600}
 
 
@@ -184,4 +199,7 @@ def draw_profile(chance: random.Random) -> Profile:
         limited_queries=chance.randrange(6) == 0,
     )
     draw(hazard for hazard in Hazard if hazard in DRAWN_LAST)
+    if Hazard.MOBILE_MONEY not in hazards:
+        for hazard in OPERATORS & hazards.keys():
+            del hazards[hazard]
     return profile

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from penpay.bootstrap import Ports, Sandbox, System
 from penpay.config import Settings
 from penpay.presentation.http.app import create_app
+from penpay.presentation.operator.app import create_operator_app
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.simulation import coverage
@@ -29,10 +30,14 @@ from penpay.simulation.escapes import sealed
 from penpay.simulation.excused import ErrorLog
 from penpay.simulation.invariants import check
 from penpay.simulation.loop import START, Escape, SimLoop, Stuck
+from penpay.simulation.mobile_money.checks import check_country
+from penpay.simulation.mobile_money.country import Country
+from penpay.simulation.mobile_money.members import Members
+from penpay.simulation.mobile_money.opening import copy_database, make_members
 from penpay.simulation.network import Network
 from penpay.simulation.people import Person
 from penpay.simulation.ports import SimClock, SimRandom
-from penpay.simulation.profile import Profile, beginning_of, profile_of
+from penpay.simulation.profile import Hazard, Profile, beginning_of, profile_of
 from penpay.simulation.script import Script
 from penpay.simulation.surroundings import begin
 from penpay.simulation.template import (
@@ -83,7 +88,8 @@ class Simulator:
         """`folder` is for databases and is best kept in memory; it is emptied again by `close`."""
         self._folder = folder
         self._app: FastAPI = create_app()
-        self._template = _make_template(folder / "template")
+        self._operator_app: FastAPI = create_operator_app()
+        self._template, self._members = _make_template(folder / "template", self._operator_app)
         self._runs = 0
 
     def run(
@@ -104,6 +110,8 @@ class Simulator:
         begins_at = START if script is not None else beginning_of(seed)
         max_age = timedelta(hours=simulated_settings(folder).fx_max_age_hours)
         self._template.copy_to(folder, opening_of(seed, profile, begins_at, max_age))
+        if profile.level(Hazard.MOBILE_MONEY):
+            copy_database(self._template.folder, folder)
         try:
             self._runs += 1
             with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
@@ -139,8 +147,11 @@ class Simulator:
                 script=script,
                 keep_trace=keep_trace,
             )
+            country = self._country(world)
             try:
                 loop.run_until_complete(world.live(begin))
+                if country is not None:
+                    broken.extend(loop.run_until_complete(check_country(country, world.books)))
                 broken.extend(loop.run_until_complete(check(world, log.records)))
             except Unsettled as unsettled:
                 broken.extend([str(unsettled), *map(str, log.records)])
@@ -170,6 +181,14 @@ class Simulator:
             world.books.close()
             loop.close()
         return outcome
+
+    def _country(self, world: World) -> Country | None:
+        """Where mobile money is used, if it is in this seed."""
+        if not world.profile.level(Hazard.MOBILE_MONEY):
+            return None
+        country = Country(world, self._members, self._operator_app)
+        world.beside.append(country)
+        return country
 
     def close(self) -> None:
         """Remove what was made."""
@@ -207,18 +226,19 @@ def _errors() -> Iterator[ErrorLog]:
         _PROGRAM.propagate = propagated
 
 
-def _make_template(folder: Path) -> Template:
+def _make_template(folder: Path, operator_app: FastAPI) -> tuple[Template, Members]:
     """Migrate and seed the databases, under virtual time like everything else."""
     folder.mkdir(parents=True, exist_ok=True)
     loop = SimLoop(random.Random("template"))  # noqa: S311  (repeatable on purpose)
     settings = simulated_settings(folder)
     with _undisturbed(), _errors(), sealed(loop, random.Random("template")):  # noqa: S311  (as above)
         people = loop.run_until_complete(_seeded(loop, settings))
+        members = loop.run_until_complete(make_members(loop, settings, folder, operator_app))
         loop.close()
     template = Template(folder, people)
     coverage.watch(folder / "penpay.db")
     template.seal()
-    return template
+    return template, members
 
 
 async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:

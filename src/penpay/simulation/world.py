@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from penpay.sandbox.faults import FaultRule, StuckPending
 from penpay.sandbox.phone import Prompt
 from penpay.simulation.books import Books
 from penpay.simulation.database import Connection, Faults
+from penpay.simulation.life import Beside, Life
 from penpay.simulation.loop import Process, SimLoop
 from penpay.simulation.nemesis import Nemesis
 from penpay.simulation.network import Host, Network
@@ -58,18 +59,6 @@ class Unsettled(Exception):
     """The faults have ended, and something is still not decided."""
 
 
-@dataclass(slots=True)
-class Life:
-    """One running process of the program."""
-
-    slot: int
-    process: Process
-    clock: SimClock
-    system: System
-    started_us: int
-    is_serving: bool = False
-
-
 class World:
     """Everything in one seed. `live` runs it to its end; then the invariants are checked on what is left."""
 
@@ -97,6 +86,7 @@ class World:
         self.folder = folder
         self.books = Books(folder)
         self._app = app
+        self.beside: list[Beside] = []
         self._incarnations: Counter[int] = Counter()
         self._lives: dict[int, Life] = {}
         self.wrongness = Wrongness()
@@ -257,6 +247,7 @@ class World:
         await self._open()
         world = begin(self)
         acts = [self.loop.start(self.users.live(person), None, "user") for person in self.people]
+        acts += [act for one in self.beside for act in one.begin()]
         await asyncio.wait(acts, timeout=_ACT_SECONDS)
         for act in acts:
             act.cancel()
@@ -268,6 +259,8 @@ class World:
         self.loop.skip(_SWEEP_US)
         await asyncio.sleep(_SWEEP_SECONDS)
         await self.settle()
+        for one in self.beside:
+            await one.finish()
         for act in acts:
             if act.done() and not act.cancelled():
                 act.result()
@@ -335,6 +328,8 @@ class World:
     def heal(self) -> None:
         """Everything works again: nobody forges, nothing is lost, clocks are right, all processes run."""
         self.nemesis.rest()
+        for one in self.beside:
+            one.heal()
         self.trace("everything is repaired")
         self.healed_us = self.loop.now_us
         if self.script is None:
