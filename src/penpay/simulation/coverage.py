@@ -23,6 +23,7 @@ from penpay.domain.payments import evidence, transaction
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.simulation.books import Books
+from penpay.simulation.mobile_money.reachable import universe as operators_universe
 from penpay.simulation.profile import Hazard
 
 _S = TypeVar("_S", bound=str)
@@ -96,6 +97,7 @@ def universe() -> dict[str, list[str]]:
         "webhook": list(WebhookOutcome),
         **{kind: list(outcomes) for kind, (_, outcomes) in _ANSWERS.items()},
         "fault": list(Hazard),
+        "operator": operators_universe(),
     }
 
 

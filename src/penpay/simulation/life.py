@@ -35,5 +35,5 @@ class Beside(Protocol):
         ...
 
     async def finish(self) -> None:
-        """What is left to do once everything works."""
+        """What is left to do as soon as everything works."""
         ...

@@ -255,12 +255,12 @@ class World:
         self.heal()
         for task in world:
             task.cancel()
+        for one in self.beside:
+            await one.finish()
         await self.settle()
         self.loop.skip(_SWEEP_US)
         await asyncio.sleep(_SWEEP_SECONDS)
         await self.settle()
-        for one in self.beside:
-            await one.finish()
         for act in acts:
             if act.done() and not act.cancelled():
                 act.result()

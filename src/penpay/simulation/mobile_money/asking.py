@@ -75,18 +75,19 @@ class Counter:
         return True
 
     async def look(self, member: Member, path: str) -> Mapping[str, Any] | None:
-        """What somebody is shown there; None when she cannot be shown it now."""
-        try:
-            if not await self._desk.is_logged_in(member):
+        """What somebody is shown there; None when she cannot be shown it now. An old token is renewed."""
+        for _ in range(2):
+            try:
+                if not await self._desk.is_logged_in(member):
+                    return None
+                answer = await self._desk.send(member, "GET", path)
+            except httpx.TransportError:
                 return None
-            answer = await self._desk.send(member, "GET", path)
-        except httpx.TransportError:
-            return None
-        if answer.status_code != httpx.codes.OK:
+            if answer.status_code == httpx.codes.OK:
+                found: Mapping[str, Any] = read(answer.content)["data"]
+                return found
             self._desk.log_out(member)
-            return None
-        found: Mapping[str, Any] = read(answer.content)["data"]
-        return found
+        return None
 
     async def change(self, member: Member, method: str, path: str, body: Mapping[str, object]) -> bool:
         """Change what may be changed twice without harm, as often as it takes; whether that was answered."""

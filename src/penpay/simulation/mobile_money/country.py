@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from penpay.simulation.world import World
 
 BALANCES: Final = "SELECT code, balance_cents FROM ledger_accounts ORDER BY code"
+_UNDER_WAY_SECONDS: Final = 90
+"""Longer than a request, its retries and a commit that lingers take together."""
 _LOOKED_INTO: Final = 3
 """In one of so many seeds the trust account is looked into after every commit."""
 
@@ -64,7 +66,11 @@ class Country:
             task.cancel()
 
     async def finish(self) -> None:
-        """Once everything works, half of those who have heard nothing ask once more, and must be answered."""
+        """Once everything works, half of those who have heard nothing ask once more, and must be answered.
+
+        What was under way has ended by then, and no key is forgotten yet.
+        """
+        await asyncio.sleep(_UNDER_WAY_SECONDS)
         await self.installation.whole()
         unheard = [one for one in self.oracle.wishes if one.is_open and one.key is not None and not one.is_forbidden]
         for wish in unheard:

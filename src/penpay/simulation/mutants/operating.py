@@ -14,14 +14,12 @@ from penpay.application.mobile_money.rows import BankDepositState
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.idempotency import IdempotencyKey
 from penpay.application.wallet import postings
-from penpay.application.wallet.ledger import post
 from penpay.domain.mobile_money.approval import Approval
 from penpay.domain.mobile_money.cash_out import CashOutCode
 from penpay.domain.mobile_money.customer import Bar, Customer
 from penpay.domain.mobile_money.receipt import ReceiptCounter
 from penpay.domain.mobile_money.transaction import OperatorTransaction
 from penpay.domain.shared.money import Money
-from penpay.domain.wallet.journal import credit, debit
 from penpay.presentation.operator.routes import transactions
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
@@ -129,8 +127,7 @@ def _commission_twice(right: Function) -> Function:
 
 def _commission_still_owed(_: Function) -> Function:
     def commission_paid(work: Any, *, agent: Any, wallet: str, amount: Any, id_: Any) -> None:  # noqa: ARG001  (not hers)
-        lines = [debit(postings.TRUST_UNEVIDENCED, amount), credit(wallet, amount)]
-        post(work, postings.COMMISSION_PAID, str(id_), lines, happened_at=work.now)
+        postings.float_assigned(work, holder=wallet, amount=amount, against=postings.TRUST_UNEVIDENCED, id_=id_)
 
     return commission_paid
 
@@ -346,7 +343,7 @@ OPERATING: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         name="evidence_for_no_issue",
-        bug="A bank deposit counts as evidence although no float waits for it, or another deposit has been taken for it.",
+        bug="A bank deposit counts as evidence although no float waits for it, or float that has some already.",
         breaks=("O2",),
         within=20,
         hazards=_USED,
