@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from penpay.simulation.coverage import universe
-from penpay.simulation.profile import DRAWN_LAST, Hazard, profile_of
+from penpay.simulation.profile import DRAWN_LAST, OPERATORS, Hazard, profile_of
 from penpay.simulation.replay import Narrowing
 from penpay.simulation.run import Simulator
 
 ACCOMPANIED = {
     # The statement is read seldom, and more often where there is something to look for.
     Hazard.STATEMENT_UNREADABLE: (Hazard.DERIV_DROP_AFTER, Hazard.ENDURING),
+    # What goes wrong at the operator needs somebody who uses it.
+    **dict.fromkeys(OPERATORS, (Hazard.MOBILE_MONEY,)),
 }
 HAPPY = {
     # A prompt, its payment confirmed by callback and by question, and a transfer to Deriv.
@@ -103,3 +105,4 @@ def test_everything_there_is_is_known() -> None:
     assert {"NOT_SENT"} <= set(everything["push"]) & set(everything["transfer"])
     assert {"PENDING"} <= set(everything["question"])
     assert set(Hazard) == set(everything["fault"])
+    assert {"transfer done", "refused own_approval", "commit is late"} <= set(everything["operator"])

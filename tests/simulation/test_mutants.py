@@ -39,6 +39,13 @@ SOON = (
     "refusal_not_kept",
     "database_fault_in_a_handler",
     "call_by_a_child_task",
+    "operator_key_ignored",
+    "operator_commit_made_again",
+    "fee_dropped",
+    "excise_not_split",
+    "payer_not_told",
+    "own_approval_taken",
+    "code_redeemed_twice",
 )
 """They fall within five seeds."""
 
