@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from penpay.domain.mpesa.callback import StkCallback, UnreadableCallback, parse_stk_callback, phone_matches
 from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
-from penpay.domain.mpesa.verdicts import callback_verdict, is_invalid_token, push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts import callback_verdict, push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts_errors import is_invalid_token
 from penpay.domain.mpesa.wire import shown_text
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
-from penpay.domain.mpesa.verdicts import callback_verdict, is_invalid_token, push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts import callback_verdict, push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts_errors import is_invalid_token
 
 CHECKOUT = "ws_CO_191220191020363925"
 ACCEPTED = {

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from penpay.application.shared.ports import Clock
-from penpay.domain.mpesa.verdicts import CREDENTIALS_REFUSED, CREDENTIALS_RETRY_MS, RATE_LIMIT_RETRY_MS
+from penpay.domain.mpesa.verdicts_errors import CREDENTIALS_REFUSED, CREDENTIALS_RETRY_MS, RATE_LIMIT_RETRY_MS
 from penpay.domain.mpesa.wire import UnreadableJson, code_text, read_object
 from penpay.infrastructure.mpesa.exchange import Answer, AnswerLost, NothingSent, exchange
 

@@ -14,7 +14,8 @@ import httpx
 from penpay.application.shared.ports import Clock
 from penpay.domain.mpesa.callback import EAST_AFRICA_TIME
 from penpay.domain.mpesa.gateway import PaymentAnswer, PaymentOutcome, PushAnswer, PushOutcome, StkPush
-from penpay.domain.mpesa.verdicts import is_invalid_token, push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts import push_verdict, query_verdict
+from penpay.domain.mpesa.verdicts_errors import is_invalid_token
 from penpay.domain.shared.errors import CurrencyMismatch, InvalidRequest
 from penpay.domain.shared.money import Currency
 from penpay.infrastructure.mpesa.access_token import AccessTokens, TokenUnavailable
