@@ -6,23 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import datetime
 
+from penpay.domain.mpesa.fields import moment, plain_text, receipt
 from penpay.domain.mpesa.wire import UnreadableJson, code_text, opaque_id, read_object, shown_text
 from penpay.domain.shared.errors import InvalidAmount, InvalidPhoneNumber
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 
-EAST_AFRICA_TIME = timezone(timedelta(hours=3), "EAT")
-"""Every time Daraja sends or expects (daraja.md §0.1 fact 16); a fixed offset, Kenya has no summer time."""
-
-_RECEIPT = re.compile(r"[A-Za-z0-9]{1,20}", re.ASCII)
-_PLACEHOLDER_RECEIPT = re.compile(r"[A-Za-z0-9]{3}0000000", re.ASCII)
-_TRANSACTION_DATE = re.compile(
-    r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})",
-    re.ASCII,
-)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _MASKED = re.compile(r"[0-9*Xx•#]{1,64}", re.ASCII)
 _MASK_RUN = re.compile(r"[*Xx•#]+", re.ASCII)
@@ -81,9 +72,9 @@ def parse_stk_callback(raw: bytes) -> StkCallback:
         result_desc=shown_text(callback.get("ResultDesc")),
         amount=amount,
         amount_readable=amount_readable,
-        receipt=_receipt(values.get("MpesaReceiptNumber")),
+        receipt=receipt(values.get("MpesaReceiptNumber")),
         phone_text=_phone_text(values.get("PhoneNumber")),
-        paid_at=_paid_at(values.get("TransactionDate")),
+        paid_at=moment(values.get("TransactionDate")),
     )
 
 
@@ -147,15 +138,10 @@ def _metadata(callback: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
-def _plain_number(value: object) -> str | None:
-    """The text of a JSON number or string; None for anything else, truth values included."""
-    return str(value) if type(value) is int or isinstance(value, str | Decimal) else None
-
-
 def _amount(value: object) -> tuple[Money | None, bool]:
     if value is None:
         return None, True
-    text = _plain_number(value)
+    text = plain_text(value)
     try:
         # from_decimal_text takes no sign, exponent or third decimal, so what it reads is exactly what was sent.
         return (None, False) if text is None else (Money.from_decimal_text(text, Currency.KES), True)
@@ -163,24 +149,6 @@ def _amount(value: object) -> tuple[Money | None, bool]:
         return None, False
 
 
-def _receipt(value: object) -> str | None:
-    if not isinstance(value, str) or not _RECEIPT.fullmatch(value) or _PLACEHOLDER_RECEIPT.fullmatch(value):
-        return None
-    return value
-
-
 def _phone_text(value: object) -> str | None:
-    text = _plain_number(value)
+    text = plain_text(value)
     return text if text is not None and len(text) <= _PHONE_TEXT_CHARACTERS and text.isprintable() else None
-
-
-def _paid_at(value: object) -> datetime | None:
-    match = _TRANSACTION_DATE.fullmatch(_plain_number(value) or "")
-    if match is None:
-        return None
-    try:
-        return datetime(
-            **{part: int(digits) for part, digits in match.groupdict().items()}, tzinfo=EAST_AFRICA_TIME
-        ).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -21,6 +21,17 @@ class UnreadableJson(ValueError):
     """The bytes are not one JSON object that can be read in exactly one way."""
 
 
+class UnreadableMessage(Exception):
+    """What was posted to us is not the message it should be. Keep `raw` and ask M-Pesa instead.
+
+    `raw` is everything, as it came, and may hold a SecurityCredential: it is no part of the text or of `repr`.
+    """
+
+    def __init__(self, message: str, raw: bytes) -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
 def _reject_constant(_: str) -> NoReturn:
     raise UnreadableJson("NaN and Infinity are not JSON.")
 
