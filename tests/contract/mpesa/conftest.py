@@ -9,6 +9,10 @@ import pytest
 
 from penpay.domain.mpesa.gateway import MpesaGateway
 from penpay.infrastructure.mpesa.client import DarajaClient
+from penpay.infrastructure.mpesa.disbursements import DarajaDisbursements
+from penpay.infrastructure.mpesa.receipts import DarajaReceipts
+from penpay.infrastructure.mpesa.session import DarajaSession
+from tests.contract.mpesa.calls import safaricom
 from tests.contract.mpesa.scripted_daraja import PUSH, ScriptedDaraja, said
 from tests.contract.mpesa.steps import ACCEPTED, PASSKEY, SteppedClock
 
@@ -39,3 +43,32 @@ async def client(daraja: ScriptedDaraja, clock: SteppedClock) -> AsyncIterator[M
             callback_base_url="https://pay.example.com/callbacks/stk/",
             exchange_deadline_seconds=1,
         )
+
+
+@pytest.fixture
+async def session(daraja: ScriptedDaraja, clock: SteppedClock) -> AsyncIterator[DarajaSession]:
+    async with httpx.AsyncClient(timeout=httpx.Timeout(0.3), trust_env=False) as http:
+        yield DarajaSession(
+            http=http,
+            clock=clock,
+            base_url=daraja.url + "/",
+            consumer_key="consumer-key",
+            consumer_secret="consumer-secret",
+            exchange_deadline_seconds=1,
+        )
+
+
+@pytest.fixture
+def disbursements(session: DarajaSession) -> DarajaDisbursements:
+    return DarajaDisbursements(
+        session=session,
+        initiator=safaricom().initiator(),
+        short_code="600997",
+        result_base_url="https://pay.example.com/results/",
+        timeout_base_url="https://pay.example.com/timeouts",
+    )
+
+
+@pytest.fixture
+def receipts(session: DarajaSession) -> DarajaReceipts:
+    return DarajaReceipts(session=session, short_code="600984")

@@ -9,8 +9,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-import httpx
-
 from penpay.domain.mpesa.gateway import C2bAddresses, CallAnswer, PullAnswer, PullWindow, SimulatedPayment
 from penpay.domain.mpesa.verdicts_calls import c2b_verdict, pull_registration_verdict, pull_verdict, without_page
 from penpay.domain.mpesa.verdicts_errors import Api
@@ -26,7 +24,9 @@ _KEPT: Final = timedelta(hours=48, minutes=1)
 """Daraja lists the payments of 48 hours (daraja.md §5.9); the minute is for whoever counts from a moment ago."""
 _FORBIDDEN_WORDS: Final = ("m-pesa", "mpesa", "safaricom", "exe", "cmd", "sql", "query")
 """An address with one of these is refused by Daraja (daraja.md §3.1); "exec" begins with one of them."""
-_ADDRESS: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
+_ADDRESS: Final = re.compile(
+    r"(?=.{1,255}$)(?P<scheme>https?)://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:/[!-~]*)?", re.ASCII
+)
 _BILL_REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{0,19}", re.ASCII)
 
 
@@ -117,12 +117,8 @@ class DarajaReceipts:
         return pull_verdict(answer.status, answer.body, offset=window.offset)
 
     def _address(self, text: str) -> str:
-        try:
-            url = httpx.URL(text) if _ADDRESS.fullmatch(text) else None
-        except httpx.InvalidURL:
-            url = None
-        schemes = {"https", "http"} if self._is_sandbox else {"https"}
-        if url is None or url.scheme not in schemes or not url.host:
+        address = _ADDRESS.fullmatch(text)
+        if address is None or (address["scheme"] == "http" and not self._is_sandbox):
             raise InvalidRequest("An address for M-Pesa begins with https:// and has at most 255 characters.")
         if any(word in text.casefold() for word in _FORBIDDEN_WORDS):
             raise InvalidRequest("Daraja takes no address with words such as mpesa, safaricom, exe, cmd, sql or query.")
