@@ -157,6 +157,14 @@ def test_a_payment_is_accepted_in_one_way_only(status: int, change: dict[str, ob
     assert outcome is payment_verdict(status, body({**TAKEN, **change}), sent_id=SENT).outcome
 
 
+def test_a_description_alone_accepts_no_payment() -> None:
+    """It does for a registration of URLs, and for nothing else."""
+    said = body({"OriginatorConversationID": SENT, "ResponseDescription": "Success"})
+
+    assert ACCEPTED is c2b_verdict(200, said).outcome
+    assert [UNKNOWN] * 2 == [payment_verdict(200, said, sent_id=SENT).outcome, question_verdict(200, said).outcome]
+
+
 def test_an_acceptance_carries_both_ids() -> None:
     """What a Result will name."""
     answer = question_verdict(200, body(TAKEN))
@@ -293,3 +301,8 @@ def test_a_list_without_payments_is_told_from_no_list(status: int, answer: bytes
     read = pull_verdict(status, answer, offset=0)
 
     assert (outcome, (), (), None) == (read.outcome, read.transactions, read.unreadable, read.next_offset)
+
+
+def test_a_pulls_unlisted_code_is_handed_on() -> None:
+    """For whoever has to find out what it means."""
+    assert (UNKNOWN, "7") == ((read := pull_verdict(200, page([[]], "7"), offset=0)).outcome, read.code)

@@ -116,6 +116,26 @@ def test_one_parameter_may_be_an_object_instead_of_an_array() -> None:
     assert ("17", "20200109125710") == (one.result_code, one.parameters.one("BOCompletedTime"))
 
 
+def test_a_value_of_another_kind_is_not_taken_for_absent() -> None:
+    """Something was said about the amount; nobody knows what."""
+    for value in ([10], {"KES": 10}, True):
+        assert UNREADABLE == parse_b2c_result(result(0, {"TransactionAmount": value})).amount
+
+
+@pytest.mark.parametrize(
+    ("ids", "read"),
+    [
+        ({"OriginatorConversationID": None}, (None, "AG_1")),
+        ({"ConversationID": ""}, ("1-2", None)),
+    ],
+)
+def test_one_of_the_two_ids_is_enough(ids: dict[str, object], read: tuple[str | None, str | None]) -> None:
+    """Old answers left one of them blank."""
+    found = parse_result(result(0, **ids))
+
+    assert read == (found.originator_conversation_id, found.conversation_id)
+
+
 STATUS = {
     "DebitPartyName": "600310 - Business",
     "CreditPartyName": "254705912645 - SUBSCRIBER TWO",
@@ -167,6 +187,15 @@ def test_a_name_may_stand_twice_in_a_status() -> None:
     read = parse_status_result(result("0", {"ResultParameter": items}))
 
     assert ("600310 - Business", "254705912645 - SUBSCRIBER TWO") == read.debit_parties
+
+
+def test_two_words_for_one_payment_say_nothing() -> None:
+    """Completed and Declined in one Result: neither is believed, in either order."""
+    for words in (("Completed", "Declined"), ("Declined", "Completed")):
+        items = [{"Key": "TransactionStatus", "Value": word} for word in words]
+        read = parse_status_result(result(0, {"ResultParameter": items}))
+
+        assert (PaymentOutcome.UNKNOWN, "") == (read.payment, read.status)
 
 
 BALANCES = (
