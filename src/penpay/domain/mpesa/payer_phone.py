@@ -13,7 +13,6 @@ from penpay.domain.shared.phone import PhoneNumber
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 _MASKED = re.compile(r"(?=.*[0-9])(?=.*[*Xx•#])[0-9*Xx•# +-]{4,40}", re.ASCII)
-_LONGEST = 80
 
 
 class PhoneKind(StrEnum):
@@ -45,8 +44,6 @@ def payer_phone(value: object) -> PayerPhone:
     text = (plain_text(value) or "").strip()
     if not text:
         return PayerPhone(PhoneKind.ABSENT if value is None or value == "" else PhoneKind.OTHER, "")
-    if len(text) > _LONGEST:
-        return PayerPhone(PhoneKind.OTHER, "")
     if _SHA256.fullmatch(text):
         return PayerPhone(PhoneKind.HASHED, text.lower())
     if _MASKED.fullmatch(text):
