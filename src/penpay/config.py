@@ -174,43 +174,24 @@ class OperatorSettings(DatabaseSettings):
         return derive_key(parse_key(self.master_key.get_secret_value(), name="PENPAY_MASTER_KEY"), purpose)
 
 
-class Settings(OperatorSettings):
-    """Everything that can be set."""
+class SandboxSettings(OperatorSettings):
+    """What `penpay sandbox` needs: where it listens, what its callers must know, and its two databases."""
 
     deriv_sandbox_database_url: DatabaseUrl = Field(
         "sqlite+aiosqlite:///var/deriv.db", validation_alias="PENPAY_DERIV_SANDBOX_DATABASE_URL", repr=False
     )
-    redis_url: str | None = Field(None, repr=False)
-
     mpesa_consumer_key: SecretStr = Field(min_length=1)
     mpesa_consumer_secret: SecretStr = Field(min_length=1)
     mpesa_short_code: str = Field(pattern=r"^[1-9][0-9]{4,6}$")
     mpesa_passkey: SecretStr = Field(min_length=1)
-    mpesa_callback_url: str
     mpesa_base_url: str
 
     deriv_endpoint: str
-    deriv_app_id: int = Field(ge=1)
     deriv_token: SecretStr = Field(min_length=1)
     deriv_login_id: str
 
-    http_host: str = Field("127.0.0.1", validation_alias="PENPAY_HTTP_HOST")
-    http_port: int = Field(8000, validation_alias="PENPAY_HTTP_PORT", ge=0, le=65_535)
-
-    fx_spread_bps: int = Field(200, validation_alias="PENPAY_FX_SPREAD_BPS", ge=0, le=2_000)
-    fx_max_age_hours: int = Field(24, validation_alias="PENPAY_FX_MAX_AGE_HOURS", ge=1, le=24 * 31)
-    fx_max_move_bps: int = Field(300, validation_alias="PENPAY_FX_MAX_MOVE_BPS", ge=1, le=10_000)
-    rate_lock_minutes: int = Field(15, validation_alias="PENPAY_RATE_LOCK_MINUTES", ge=1, le=24 * 60)
-    deposit_min_usd_cents: int = Field(200, validation_alias="PENPAY_DEPOSIT_MIN_USD_CENTS", ge=1)
-    deposit_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_DEPOSIT_MAX_USD_CENTS", ge=1)
-    stk_first_query_seconds: int = Field(30, validation_alias="PENPAY_STK_FIRST_QUERY_SECONDS", ge=1, le=3_600)
-
-    lease_seconds: int = Field(200, validation_alias="PENPAY_LEASE_SECONDS", ge=1, le=3_600)
-
-    callback_allow_list: Networks = Field(SAFARICOM, validation_alias="PENPAY_CALLBACK_ALLOW_LIST")
-    trusted_proxies: Networks = Field("", validation_alias="PENPAY_TRUSTED_PROXIES")
-
-    @field_validator("mpesa_callback_url", "mpesa_base_url", "deriv_endpoint")
+    # A setting of the class below is checked by the same rule.
+    @field_validator("mpesa_callback_url", "mpesa_base_url", "deriv_endpoint", check_fields=False)
     @classmethod
     def _address(cls, value: str, info: ValidationInfo) -> str:
         """An absolute address, encrypted in production: what it carries decides about money."""
@@ -239,13 +220,6 @@ class Settings(OperatorSettings):
         except InvalidDerivLoginId:
             raise ValueError("is not a Deriv login id such as CR123456") from None
 
-    @field_validator("deposit_max_usd_cents")
-    @classmethod
-    def _bounds(cls, value: int, info: ValidationInfo) -> int:
-        if value < info.data.get("deposit_min_usd_cents", value):
-            raise ValueError("must not be below PENPAY_DEPOSIT_MIN_USD_CENTS")
-        return value
-
     @model_validator(mode="after")
     def _two_databases(self) -> Self:
         ours, theirs = make_url(self.database_url), make_url(self.operator_database_url)
@@ -253,6 +227,38 @@ class Settings(OperatorSettings):
         if ours == theirs or (ours.get_backend_name() == theirs.get_backend_name() and len(files) == 1):
             raise ValueError("OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books")
         return self
+
+
+class Settings(SandboxSettings):
+    """Everything that can be set."""
+
+    redis_url: str | None = Field(None, repr=False)
+
+    mpesa_callback_url: str
+    deriv_app_id: int = Field(ge=1)
+
+    http_host: str = Field("127.0.0.1", validation_alias="PENPAY_HTTP_HOST")
+    http_port: int = Field(8000, validation_alias="PENPAY_HTTP_PORT", ge=0, le=65_535)
+
+    fx_spread_bps: int = Field(200, validation_alias="PENPAY_FX_SPREAD_BPS", ge=0, le=2_000)
+    fx_max_age_hours: int = Field(24, validation_alias="PENPAY_FX_MAX_AGE_HOURS", ge=1, le=24 * 31)
+    fx_max_move_bps: int = Field(300, validation_alias="PENPAY_FX_MAX_MOVE_BPS", ge=1, le=10_000)
+    rate_lock_minutes: int = Field(15, validation_alias="PENPAY_RATE_LOCK_MINUTES", ge=1, le=24 * 60)
+    deposit_min_usd_cents: int = Field(200, validation_alias="PENPAY_DEPOSIT_MIN_USD_CENTS", ge=1)
+    deposit_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_DEPOSIT_MAX_USD_CENTS", ge=1)
+    stk_first_query_seconds: int = Field(30, validation_alias="PENPAY_STK_FIRST_QUERY_SECONDS", ge=1, le=3_600)
+
+    lease_seconds: int = Field(200, validation_alias="PENPAY_LEASE_SECONDS", ge=1, le=3_600)
+
+    callback_allow_list: Networks = Field(SAFARICOM, validation_alias="PENPAY_CALLBACK_ALLOW_LIST")
+    trusted_proxies: Networks = Field("", validation_alias="PENPAY_TRUSTED_PROXIES")
+
+    @field_validator("deposit_max_usd_cents")
+    @classmethod
+    def _bounds(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("deposit_min_usd_cents", value):
+            raise ValueError("must not be below PENPAY_DEPOSIT_MIN_USD_CENTS")
+        return value
 
     @property
     def callback_networks(self) -> tuple[Network, ...]:
@@ -277,6 +283,11 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
 def load_operator_settings(env: Mapping[str, str] | None = None) -> OperatorSettings:
     """The operator's settings alone, from where `load_settings` takes them. Raises InvalidSettings."""
     return _loaded(OperatorSettings, env)
+
+
+def load_sandbox_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
+    """The sandbox's settings alone, from where `load_settings` takes them. Raises InvalidSettings."""
+    return _loaded(SandboxSettings, env)
 
 
 def load_database_settings(env: Mapping[str, str] | None = None) -> DatabaseSettings:

@@ -76,6 +76,8 @@ def understood(line: str, command: Any) -> bool:
     """
     words = shlex.split(line)[1:]
     while hasattr(command, "commands"):
+        if command.invoke_without_command and (not words or words[0].startswith("--")):
+            break  # a group that does something by itself
         command = command.commands.get(words.pop(0)) if words else None
         command = getattr(command, "loaded", command)
     if command is None:

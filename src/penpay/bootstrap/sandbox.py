@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penpay.bootstrap.operator import OperatorProcess, kenyan_policy
 from penpay.bootstrap.ports import Ports, Tasks
-from penpay.config import Settings
+from penpay.config import SandboxSettings
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.presentation.operator.app import create_operator_app
 from penpay.presentation.operator.process import bind
@@ -28,15 +29,19 @@ class Sandbox:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SandboxSettings,
         ports: Ports,
         *,
         switches: DarajaSwitches,
         deriv_url: str,
         deriv_limits: RateLimits,
+        short_codes: Sequence[str] = (),
         pin_log2_cost: int = 14,
     ) -> None:
-        """`pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap."""
+        """`short_codes`: further numbers that may push, with the same passkey; who opens them is the caller.
+
+        `pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap.
+        """
         self._short_code = settings.mpesa_short_code
         self._tasks = Tasks()
         self.clock = ports.clock
@@ -54,7 +59,9 @@ class Sandbox:
             credentials=DarajaCredentials(
                 consumer_key=settings.mpesa_consumer_key.get_secret_value(),
                 consumer_secret=settings.mpesa_consumer_secret.get_secret_value(),
-                passkeys={settings.mpesa_short_code: settings.mpesa_passkey.get_secret_value()},
+                passkeys=dict.fromkeys(
+                    (settings.mpesa_short_code, *short_codes), settings.mpesa_passkey.get_secret_value()
+                ),
             ),
             switches=switches,
         )

@@ -28,8 +28,8 @@ COMMANDS: Final = (
     ),
     (
         "sandbox",
-        "penpay.cli.serve:sandbox",
-        "Serve an M-Pesa operator with Daraja, and a Deriv, where MPESA_BASE_URL and DERIV_ENDPOINT point.",
+        "penpay.cli.sandbox",
+        "An M-Pesa with Daraja and a Deriv on this machine. Without a command: serve them.",
     ),
     ("operator", "penpay.cli.operator", "The mobile-money operator."),
     ("db", "penpay.cli.database", "The database's schema."),

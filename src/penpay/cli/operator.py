@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,13 +19,13 @@ from penpay.application.mobile_money.float_issue import EnterBankDeposit, check_
 from penpay.application.mobile_money.tariff_file import parse_tariff
 from penpay.application.mobile_money.tariffs import LoadTariff
 from penpay.bootstrap import OperatorProcess, make_folder, operator_policy, real_ports
+from penpay.cli.kept_secrets import KEYS, drawn, kept
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.serve import address_told, run_until_interrupted
 from penpay.cli.session import FAILED, fail, run
 from penpay.config import AppEnv, InvalidSettings, OperatorSettings, environment, load_operator_settings
 from penpay.domain.shared.errors import DomainError, InvalidRequest
 from penpay.domain.shared.money import Currency, Money
-from penpay.infrastructure.security.keys import KEY_BYTES
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
 from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
@@ -36,7 +34,6 @@ from penpay.presentation.operator.answers import refusal
 from penpay.presentation.operator.app import create_operator_app
 from penpay.presentation.operator.process import bind
 
-_KEYS: Final = ("PENPAY_FIELD_KEYS", "PENPAY_MASTER_KEY")
 _BY: Final = "operator"
 """Who acts at a terminal, in the audit trail."""
 
@@ -223,34 +220,14 @@ def _settings() -> OperatorSettings:
     try:
         return load_operator_settings()
     except InvalidSettings as refusal:
-        if set(refusal.faults) != {f"{name}: is missing" for name in _KEYS}:
+        if set(refusal.faults) != {f"{name}: is missing" for name in KEYS}:
             raise
-    given = environment()
-    found = load_operator_settings({**given, **_drawn_keys()})
+    given, random = environment(), real_ports().random
+    found = load_operator_settings({**given, **drawn(random, KEYS)})
     url = make_url(found.operator_database_url)
     if found.app_env is AppEnv.PRODUCTION or url.get_backend_name() != "sqlite" or not url.database:
         return load_operator_settings()
-    return load_operator_settings({**given, **_kept_keys(Path(f"{url.database}.keys"))})
-
-
-def _drawn_keys() -> Mapping[str, str]:
-    random = real_ports().random
-    field, master = (base64.b64encode(random.token_bytes(KEY_BYTES)).decode() for _ in _KEYS)
-    return {_KEYS[0]: f"k1:{field}", _KEYS[1]: master}
-
-
-def _kept_keys(file: Path) -> Mapping[str, str]:
-    """What stands in the file beside the database; made, for its owner only, when the operator first runs there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), open(file, "x", opener=_private) as made:
-        made.writelines(f"{name}={value}\n" for name, value in _drawn_keys().items())
-        typer.echo(f"Drew keys of this operator into {file}: keep it as safe as the database.", err=True)
-    lines = _read(file).decode().splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return load_operator_settings({**given, **kept(Path(f"{url.database}.keys"), KEYS, random, "operator")})
 
 
 def _read(file: Path) -> bytes:

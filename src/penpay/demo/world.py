@@ -18,7 +18,7 @@ from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
 from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.postings import DERIV_AGENT
 from penpay.bootstrap import Ports, Sandbox, System, build, real_ports
-from penpay.config import Settings, load_settings
+from penpay.config import SandboxSettings, Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
 from penpay.domain.mobile_money.errors import CustomerExists
@@ -154,7 +154,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
         os.close(held)
 
 
-async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
+async def seed_sandbox(sandbox: Sandbox, settings: SandboxSettings) -> None:
     """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there.
 
     Each part is made where it is missing, so a repeat finishes what an interrupted one has begun. The agent's token is

@@ -319,18 +319,19 @@ class PayCommissionHandler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueToSubscriber:
-    """Money for a wallet in the sandbox, against no evidence; once per reference."""
+    """Money for a wallet in the sandbox, or for a merchant there, against no evidence; once per reference."""
 
     customer_id: CustomerId
     amount: Money
     reference: str
+    type: CustomerType = CustomerType.SUBSCRIBER
 
 
 class IssueToSubscriberHandler:
     async def footprint(self, commands: Sequence[IssueToSubscriber], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
         footprint = Footprint().add(CUSTOMERS, *(command.customer_id for command in commands))
         for command in commands:
-            wallet = wallet_of(CustomerType.SUBSCRIBER, command.customer_id)
+            wallet = wallet_of(command.type, command.customer_id)
             postings.float_issued_footprint(footprint, holder=wallet, reference=command.reference)
         return footprint
 

@@ -31,7 +31,7 @@ from penpay.application.shared.idempotency import Answer, IdempotencyKey
 from penpay.application.shared.ports import Random
 from penpay.domain.mobile_money.administrator import Administrator, AdministratorId, AdministratorRole
 from penpay.domain.mobile_money.cash_out import CODE_DIGITS
-from penpay.domain.mobile_money.customer import Customer, CustomerId, check_password, check_pin
+from penpay.domain.mobile_money.customer import Customer, CustomerId, CustomerType, check_password, check_pin
 from penpay.domain.mobile_money.errors import (
     CustomerNotActive,
     CustomerNotFound,
@@ -260,6 +260,12 @@ class Operator:
         """
         subscriber = await self.subscriber(phone)
         await self.do(float_issue.IssueToSubscriber(customer_id=subscriber.id, amount=amount, reference=reference))
+
+    async def issue_to_merchant(self, short_code: str, amount: Money, reference: str) -> None:
+        """As `issue_float`, for whoever has this number. Raises MerchantNotFound."""
+        owner = (await self.merchant(short_code)).customer_id
+        kind = CustomerType.MERCHANT
+        await self.do(float_issue.IssueToSubscriber(customer_id=owner, amount=amount, reference=reference, type=kind))
 
     async def enter_pin(self, checkout_request_id: str, pin: str) -> StkPush:
         """Answer a push with a PIN, right or wrong. Raises InvalidPin, PushNotFound, PushEnded."""

@@ -150,6 +150,12 @@ async def clear_faults(request: Request) -> Response:
     return Response(status_code=204)
 
 
+@router.post("/inbox")
+async def take_callback(request: Request) -> Response:  # noqa: ARG001  (a route's one argument)
+    """Take any callback, for whoever has no application yet; what it said is in the request log."""
+    return json_response(200, {"ResultCode": 0, "ResultDesc": "Accepted"})
+
+
 async def _read(model: type[_M], request: Request) -> _M:
     """The request's body; from JSON and strictly, so that 10.0 and "10" are no integers. Raises InvalidRequest."""
     try:
