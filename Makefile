@@ -46,7 +46,7 @@ fmt: $(VENV)/dev.stamp ## format the code and apply the safe fixes
 
 lock: $(VENV)/runtime.stamp ## pin requirements/*.in with hashes; UPGRADE=1 moves to the newest versions
 	@test -x $(BIN)/uv || $(PIP_INSTALL) --require-hashes -r requirements/lock.txt
-	@set -e; for name in build runtime dev lock; do \
+	@set -e; for name in build runtime dev lock third-party; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade) \
 			--output-file requirements/$$name.txt requirements/$$name.in; \

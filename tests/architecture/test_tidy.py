@@ -193,9 +193,9 @@ def test_an_ordinary_path_is_not_a_foreign_address(text: str) -> None:
 
 def test_requirements_are_exact_hashed_and_without_addresses() -> None:
     """What is installed is what was reviewed, wherever it is fetched from."""
-    locked = {name: text for name, text in repository_texts() if re.fullmatch(r"requirements/\w+\.txt", name)}
+    locked = {name: text for name, text in repository_texts() if re.fullmatch(r"requirements/[\w-]+\.txt", name)}
 
-    assert {f"requirements/{name}.txt" for name in ("build", "dev", "lock", "runtime")} == set(locked)
+    assert {f"requirements/{name}.txt" for name in ("build", "dev", "lock", "runtime", "third-party")} == set(locked)
     assert [finding for name, text in locked.items() for finding in rules.unlocked(name, text)] == []
 
 
