@@ -28,16 +28,16 @@ class SandboxProgram:
         self.url = ""
         self._program: Program | None = None
 
-    def start(self, *options: str, width: int = 120, **environment: str) -> None:
+    def start(self, *options: str, columns: str = "120", **environment: str) -> None:
         """Serve on free ports and wait for the welcome."""
         self._program = Program(
             *("sandbox", "--port", "0", "--deriv-port", "0", *options),
-            environment={"COLUMNS": str(width), **environment},
+            environment={"COLUMNS": columns, **environment},
             folder=self.folder,
             name="sandbox",
         )
         self.wait_for(lambda: "its books stay" in self.output, "its welcome")
-        (self.url,) = re.findall(r"^M-Pesa sandbox on (\S+),", self.output, re.MULTILINE)
+        (self.url,) = re.findall(r"^M-Pesa sandbox on (\S+)$", self.output, re.MULTILINE)
 
     def stop(self) -> None:
         """End it in good order; it must do so with status 0."""
@@ -64,7 +64,7 @@ class SandboxProgram:
 
     def told(self, name: str) -> str:
         """A line of the welcome: `Consumer key`, for instance."""
-        (value,) = re.findall(rf"^{name}  +(\S+)", self.output, re.MULTILINE)
+        (value,) = re.findall(rf"^{name} +(\S+)", self.output, re.MULTILINE)
         return str(value)
 
     def penpay(self, *arguments: str, typed: str = "", status: int = 0, width: int = 80) -> str:

@@ -59,15 +59,24 @@ class Keys:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._pending = b""
-        self.ended = False
+        self._ended = False
 
-    def line(self) -> str | None:
-        """The next whole line without its end; None if there is none yet, or none any more."""
-        while not self.ended and b"\n" not in self._pending and select.select([self._descriptor], [], [], 0)[0]:
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left, and nothing can come any more."""
+        return self._ended and not self._pending
+
+    def gather(self) -> None:
+        """Take in what is there by now."""
+        while not self._ended and select.select([self._descriptor], [], [], 0)[0]:
             chunk = os.read(self._descriptor, _CHUNK)
             self._pending += chunk
-            self.ended = not chunk
-        if not self._pending or not (self.ended or b"\n" in self._pending):
+            self._ended = not chunk
+
+    def line(self) -> str | None:
+        """The next line without its end; None if there is no whole one yet, or none any more."""
+        self.gather()
+        if not self._pending or not (self._ended or b"\n" in self._pending):
             return None
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode(errors="replace").strip()
@@ -111,7 +120,8 @@ class Handset:
         while looks:
             await self._screen(found["prompt"])
             self._new_messages(found["messages"])
-            looks = looks - 1 if self._keys.ended and self._shown is None else _LOOKS_AFTER_THE_END
+            self._keys.gather()
+            looks = looks - 1 if self._keys.exhausted else _LOOKS_AFTER_THE_END
             await self._clock.sleep(_LOOK_EVERY_MS)
             found = await self._look()
 
@@ -129,11 +139,8 @@ class Handset:
             self._shown = prompt["checkout_request_id"]
             self._console.print(self._panel(prompt))
         line = self._keys.line()
-        if line is None:
-            if self._keys.ended:
-                self._shown = None  # nobody is left to answer it
-            return
-        await self._answer(line)
+        if line is not None:
+            await self._answer(line)
 
     async def _answer(self, line: str) -> None:
         path = f"/sandbox/phones/{self._msisdn}"

@@ -40,9 +40,9 @@ def show_welcome(welcome: Welcome) -> None:
     """Print everything needed for a first payment."""
     # Lines to copy are not folded: a terminal does that by itself, and the copy stays whole.
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(f"M-Pesa sandbox on {welcome.url}, Deriv simulator on {welcome.deriv_url}.\n")
+    console.print(f"M-Pesa sandbox on {welcome.url}\nDeriv simulator on {welcome.deriv_url}\n")
     for name, text in _credentials(welcome):
-        console.print(f"{name:<18}{text}")
+        console.print(f"{name:<16}{text}")
     console.print()
     show_table(
         ("Test number", "PIN", "at first", "good for"),
@@ -62,7 +62,7 @@ def show_welcome(welcome: Welcome) -> None:
     for line in first_payment(welcome):
         console.print(line)
     phone, port = SUBSCRIBERS[0].phone.msisdn, _port(welcome.url)
-    console.print("\nHer handset, where the prompt is shown and her PIN is typed; and what has happened:\n")
+    console.print("\nHer handset, which shows the prompt and takes her PIN; and what has happened:\n")
     console.print(f"penpay sandbox sim --phone {phone}{port}")
     console.print(f"penpay sandbox log --follow{port}\n")
     if welcome.log_file is not None:

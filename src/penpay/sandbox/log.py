@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from io import FileIO
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import Final, Self
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -45,6 +46,7 @@ _SECRET: Final = frozenset(
         "apikey",
         "appkey",
         "authorization",
+        "clientsecret",
         "consumersecret",
         "initiatorpassword",
         "passkey",
@@ -110,10 +112,16 @@ def cleaned_url(url: str) -> str:
         query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         return _HIDDEN
-    path = "/".join(_HIDDEN if len(part) > _LONGEST_PART else part for part in parts.path.split("/"))
+    path = parts.path
+    for part in _long_parts(path):
+        path = path.replace(part, _HIDDEN)
     shown = [(name, _HIDDEN if _is_secret(name) or len(text) > _LONGEST_PART else text) for name, text in query]
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, path, urlencode(shown, safe="*"), ""))
+
+
+def _long_parts(path: str) -> Sequence[str]:
+    return [part for part in path.split("/") if len(part) > _LONGEST_PART]
 
 
 def _is_secret(key: str) -> bool:
@@ -135,14 +143,15 @@ class RequestLog:
     def __init__(self, file: Path | None, clock: Clock) -> None:
         self._path = file
         self._clock = clock
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
         self._entries: deque[Mapping[str, object]] = deque(maxlen=_KEPT)
         self._count = 0
         self._log = logging.getLogger(__name__)
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            self._file = open(self._path, "a", encoding="utf-8", opener=_private)
+            # Without a buffer a line that a full disk refuses leaves nothing behind.
+            self._file = open(self._path, "ab", buffering=0, opener=_private)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -203,8 +212,7 @@ class RequestLog:
         self._entries.append(entry)
         if self._file is not None:
             try:
-                self._file.write(write_json(entry) + "\n")
-                self._file.flush()
+                self._file.write(write_json(entry).encode() + b"\n")
             except OSError as fault:  # a full disk is no reason to refuse a payment
                 self._log.warning("the request log cannot be written: %s", fault.strerror)
 
@@ -232,7 +240,7 @@ class RequestLog:
             await app(scope, receiving, sending)
         finally:
             headers = Headers(raw=scope["headers"])
-            hidden = [word for word in headers.get("authorization", "").split()[1:] if word]
+            hidden = [*headers.get("authorization", "").split()[1:], *_long_parts(scope["path"])]
             own = scope["path"].startswith(_OPERATORS_OWN)
             cut = scope["method"] != "HEAD" and said.size < int(answered.get("content-length", "0"))
             query = scope["query_string"].decode("ascii", "replace")
@@ -266,7 +274,8 @@ class _Noting(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         heard = _Body()
         heard.take(await request.aread())
-        sent = heard.told(request.headers.get("content-type", ""), ())
+        hidden = _long_parts(request.url.path)
+        sent = heard.told(request.headers.get("content-type", ""), hidden)
         at, started = self._clock.now(), self._clock.monotonic_ms()
         status: int | None = None
         answer: object = None
@@ -275,7 +284,7 @@ class _Noting(httpx.AsyncBaseTransport):
             response = await self._client.send(request)
             said = _Body()
             said.take(response.content)
-            status, answer = response.status_code, said.told(response.headers.get("content-type", ""), ())
+            status, answer = response.status_code, said.told(response.headers.get("content-type", ""), hidden)
             failure = None
         except httpx.HTTPError as error:
             failure = type(error).__name__
