@@ -217,15 +217,16 @@ class RequestLog:
                 self._log.warning("the request log cannot be written: %s", fault.strerror)
 
     async def _pass(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        at, started = self._clock.now(), self._clock.monotonic_ms()
         heard, said = _Body(), _Body()
         status: int | None = None
         answered = Headers()
 
+        # Read first: a call that is refused for its token or its path is never asked for its body.
+        waiting = await _gathered(receive, heard)
+
         async def receiving() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                heard.take(message.get("body", b""))
-            return message
+            return waiting.popleft() if waiting else await receive()
 
         async def sending(message: Message) -> None:
             nonlocal status, answered
@@ -235,7 +236,6 @@ class RequestLog:
                 said.take(message.get("body", b""))
             await send(message)
 
-        at, started = self._clock.now(), self._clock.monotonic_ms()
         try:
             await app(scope, receiving, sending)
         finally:
@@ -308,6 +308,18 @@ class _Noting(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def _gathered(receive: Receive, heard: _Body) -> deque[Message]:
+    """The body's messages as they came; of one that is longer than is kept, the rest is left to whoever reads on."""
+    messages: deque[Message] = deque()
+    while heard.size <= _LONGEST_BODY:
+        message = await receive()
+        messages.append(message)
+        heard.take(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return messages
 
 
 def _is_told(method: str, path: str) -> bool:
