@@ -239,6 +239,9 @@ class SqlOperatorBooks:
                 - held("operator:bank")
             ),
             suspense=held("suspense:KES"),
+            working=held("working"),
+            charges_paid=held("charges_paid"),
+            unsettled_charges=held("charges:unsettled"),
             issued=_kes(issued),
             evidenced=_kes(issued - unevidenced),
             waiting=waits,
@@ -317,7 +320,7 @@ class EntangledFinder:
 
 def _sums() -> Select[Any]:
     """What all accounts of a family hold together, and each account there is one of; by family or code."""
-    families = [kind.value.lower() for kind in CustomerType] + ["commission"]
+    families = [kind.value.lower() for kind in CustomerType] + ["commission", "working", "charges_paid"]
     code, cents = ledger_accounts.c.code, ledger_accounts.c.balance_cents
     parts = [
         select(literal(family).label("family"), func.coalesce(func.sum(cents), 0).label("cents")).where(
