@@ -142,7 +142,9 @@ class RequestDetails:
     party: str
     """The receiver: a phone number in E.164, a short code, or empty."""
     reference: str
-    """The bill reference of a payment, or what a question or a reversal is about."""
+    """The bill reference of a payment, or the receipt that a question or a reversal is about."""
+    conversation: str
+    """The OriginatorConversationID that a question is about, where it names no receipt."""
     occasion: str
     result_url: str
     queue_timeout_url: str
