@@ -62,7 +62,7 @@ class Sandbox:
                 passkeys={settings.mpesa_short_code: settings.mpesa_passkey.get_secret_value()},
             ),
             switches=switches,
-            security_key=lambda: _kept_key(settings.operator_database_url),
+            security_key=lambda: kept_key(settings.operator_database_url),
         )
         self.deriv_book = Book(self._deriv_engine, clock=ports.clock)
         self.deriv_faults = DerivFaultPlan(ports.random)
@@ -94,7 +94,7 @@ class Sandbox:
         await self._deriv_engine.dispose()
 
 
-def _kept_key(database_url: str) -> SecurityKey:
+def kept_key(database_url: str) -> SecurityKey:
     """The key in the file beside an embedded database; drawn, for its owner only, when it is first needed.
 
     Without such a database it is a new one in every process, and clients fetch its certificate again.
