@@ -58,6 +58,17 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MerchantAccounts:
+    """What the operator holds for a merchant, by account."""
+
+    utility: Money
+    """What customers have paid; customers are paid from it."""
+    working: Money
+    charges_paid: Money
+    """Zero or below: charges that are not settled yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
     """Both sides of the trust account, read at one moment, in KES.
 
@@ -132,6 +143,8 @@ class RequestBooks(Protocol):
 
     async def transaction(self, receipt: str) -> OperatorTransaction | None: ...
 
+    async def accounts(self, merchant: Customer) -> MerchantAccounts: ...
+
     async def transaction_by_id(self, id_: OperatorTransactionId) -> OperatorTransaction | None: ...
 
 
@@ -172,8 +185,13 @@ class OperatorBooks(Protocol):
 
     async def balance(self, customer: Customer) -> Money: ...
 
-    async def statement(self, customer: Customer, limit: int, before: int | None) -> Sequence[StatementLine]:
-        """Newest first; `before` is the sequence of the last line of the page before."""
+    async def statement(
+        self, customer: Customer, limit: int, before: int | None, account: str | None = None
+    ) -> Sequence[StatementLine]:
+        """Newest first; `before` is the sequence of the last line of the page before.
+
+        `account`: the ledger code of another account of this customer than the wallet.
+        """
         ...
 
     async def messages(self, customer_id: CustomerId, limit: int, before: UUID | None) -> Sequence[SentMessage]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from penpay.application.mobile_money.books import MerchantAccounts
 from penpay.application.mobile_money.paying_out import (
     Declined,
     MerchantParty,
@@ -93,24 +94,13 @@ class CarryOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MerchantAccounts:
-    """What the operator holds for a merchant, read in the commit that carried its request out."""
-
-    utility: Money
-    """What customers have paid; customers are paid from it."""
-    working: Money
-    charges_paid: Money
-    """Zero or below: charges that are not settled yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a request ended, and what is told of it."""
 
     request: DarajaRequest
     transaction: OperatorTransaction | None = None
     accounts: MerchantAccounts | None = None
-    """None where no such merchant was found."""
+    """As the commit left them; None where no such merchant was found."""
 
 
 class CarryOutHandler:

@@ -12,8 +12,11 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from penpay.application.mobile_money.books import MerchantAccounts
 from penpay.application.mobile_money.rows import DARAJA_REQUESTS, TRANSACTION_OF_RECEIPT
 from penpay.application.shared.unit_of_work import keyed
+from penpay.application.wallet.postings import charges_account, working_account
+from penpay.domain.mobile_money.customer import Customer
 from penpay.domain.mobile_money.daraja_request import (
     DarajaRequest,
     DarajaRequestId,
@@ -28,6 +31,7 @@ from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.engine import translating
 from penpay.infrastructure.sql.operator_money import operator_transaction
 from penpay.infrastructure.sql.operator_tables import daraja_requests, operator_transactions
+from penpay.infrastructure.sql.tables import ledger_accounts
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
@@ -121,6 +125,14 @@ class SqlRequestBooks:
 
     async def transaction(self, receipt: str) -> OperatorTransaction | None:
         return await self._transaction(select(operator_transactions).where(operator_transactions.c.receipt == receipt))
+
+    async def accounts(self, merchant: Customer) -> MerchantAccounts:
+        codes = (merchant.wallet, working_account(merchant.id), charges_account(merchant.id))
+        statement = select(ledger_accounts.c.code, ledger_accounts.c.balance_cents)
+        rows = await self._rows(statement.where(ledger_accounts.c.code.in_(codes)))
+        held = {row.code: row.balance_cents for row in rows}
+        utility, working, charges_paid = (Money(held.get(code, 0), Currency.KES) for code in codes)
+        return MerchantAccounts(utility=utility, working=working, charges_paid=charges_paid)
 
     async def transaction_by_id(self, id_: OperatorTransactionId) -> OperatorTransaction | None:
         return await self._transaction(select(operator_transactions).where(operator_transactions.c.id == id_))

@@ -159,7 +159,9 @@ class SqlOperatorBooks:
     async def balance(self, customer: Customer) -> Money:
         return _kes((await self._held([customer.wallet])).get(customer.wallet, 0))
 
-    async def statement(self, customer: Customer, limit: int, before: int | None) -> Sequence[StatementLine]:
+    async def statement(
+        self, customer: Customer, limit: int, before: int | None, account: str | None = None
+    ) -> Sequence[StatementLine]:
         entries, journals = ledger_entries.c, ledger_journals.c
         statement = (
             select(
@@ -173,7 +175,7 @@ class SqlOperatorBooks:
             )
             .join(ledger_accounts, ledger_accounts.c.id == entries.account_id)
             .join(ledger_journals, journals.id == entries.journal_id)
-            .where(ledger_accounts.c.code == customer.wallet)
+            .where(ledger_accounts.c.code == (account or customer.wallet))
             .order_by(entries.account_seq.desc())
             .limit(limit)
         )

@@ -8,7 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from penpay.application.mobile_money.daraja_requests import MerchantAccounts, Outcome
+from penpay.application.mobile_money.books import MerchantAccounts
+from penpay.application.mobile_money.daraja_requests import Outcome
 from penpay.domain.mobile_money.customer import EAST_AFRICA, today
 from penpay.domain.mobile_money.daraja_request import Command, DarajaRequest, RequestKind, RequestState
 from penpay.domain.mobile_money.receipt import no_receipt
