@@ -105,6 +105,7 @@ def kept_key(database_url: str) -> SecurityKey:
     file = Path(f"{url.database}.initiator.pem")
     if not file.exists():
         fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.unlink(missing_ok=True)
         with open(fresh, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
             made.write(SecurityKey.draw().pem)
         with suppress(FileExistsError):

@@ -19,8 +19,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from penpay.application.mobile_money.books import Reconciliation
+from penpay.application.mobile_money.care import ChangeStatus
+from penpay.domain.mobile_money.administrator import AdministratorId, AdministratorRole
+from penpay.domain.mobile_money.customer import CustomerStatus
 from penpay.domain.mobile_money.merchant import NumberKind
 from penpay.domain.mobile_money.tariff import PayBillPlan
+from penpay.domain.shared.email import Email
+from penpay.domain.shared.phone import PhoneNumber
 from tests.contract.sandbox.world import PAYBILL, PAYER, World, items, paid
 
 PASSWORD = "Safaricom999!*!"
@@ -144,6 +149,26 @@ class Organisation:
         await self.world.operator.open_number(
             till.customer_id, TILL, "SHOP TILL", NumberKind.TILL, PayBillPlan.CUSTOMER_PAYS
         )
+
+    async def set_status(self, status: CustomerStatus, *, phone: str | None = None, number: str | None = None) -> None:
+        """Give a customer, or the merchant with this number, another status."""
+        operator = self.world.operator
+        by = await self.administrator()
+        if number is not None:
+            chosen = (await operator.merchant(number)).customer_id
+        else:
+            chosen = (await operator.subscriber(PhoneNumber(f"+{phone}"))).id
+        await operator.do(ChangeStatus(customer_id=chosen, status=status, reason="any", by=by))
+
+    async def administrator(self) -> AdministratorId:
+        """The one administrator, made when she is first needed."""
+        operator = self.world.operator
+        for known in await operator.books.administrators():
+            return known.id
+        person = operator.person(
+            name="Administrator", email=Email("admin@example.org"), phone=None, password="secret-enough"
+        )
+        return (await operator.register_administrator(person, AdministratorRole.SUPER, None)).id
 
     async def books(self) -> Reconciliation:
         """Both sides of the trust account, which agree after whatever was done."""

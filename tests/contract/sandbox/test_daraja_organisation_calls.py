@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from penpay.domain.mobile_money.customer import CustomerStatus
 from tests.contract.sandbox.organisation import OTHER_PAYBILL, TILL, Organisation, Results, parameters
-from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, World
+from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, World, items, paid
 
 TO_WORKING = "MerchantTransferFromMerchantToWorking"
 DIGITS = re.compile(r"\d{14}")
@@ -87,6 +88,52 @@ async def test_each_command_pays_its_kind_of_number(
     if code != "0":
         failed = result["ResultParameters"]["ResultParameter"]
         assert ("BOCompletedTime", 14) == (failed["Key"], len(str(failed["Value"])))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (PAYBILL, CustomerStatus.FROZEN, 11),
+        (OTHER_PAYBILL, CustomerStatus.SUSPENDED, 2006),
+        (OTHER_PAYBILL, CustomerStatus.CLOSED, "SFC_IC0003"),
+        (OTHER_PAYBILL, CustomerStatus.FROZEN, "0"),
+    ],
+)
+async def test_the_status_of_both_merchants_is_heeded(
+    organisation: Organisation, number: str, status: CustomerStatus, code: object
+) -> None:
+    """One that may not pay, one that may not receive, one that is gone; a frozen one receives."""
+    await working(organisation, 600)
+    await organisation.set_status(status, number=number)
+
+    await organisation.pay_merchant("BusinessPayBill", OTHER_PAYBILL, 100)
+
+    assert code == (await organisation.result())["ResultCode"]
+    await organisation.books()
+
+
+@pytest.mark.parametrize(
+    ("whose", "status", "code"),
+    [
+        ({"number": PAYBILL}, CustomerStatus.FROZEN, 11),
+        ({"phone": PAYER}, CustomerStatus.CLOSED, 2006),
+        ({"phone": PAYER}, CustomerStatus.FROZEN, 0),
+    ],
+)
+async def test_the_status_of_both_sides_of_a_reversal_is_heeded(
+    organisation: Organisation, whose: dict[str, str], status: CustomerStatus, code: int
+) -> None:
+    """A merchant that may not pay returns nothing either, and nothing goes to an account that is closed."""
+    world = organisation.world
+    await world.subscriber(PAYER, shillings=1_000)
+    await paid(world, PAYER, 1_000)
+    receipt = items(await world.callback())["MpesaReceiptNumber"]
+    await organisation.set_status(status, **whose)
+
+    await organisation.reverse(receipt, 300)
+
+    assert code == (await organisation.result())["ResultCode"]
+    assert (1_000_00 if code else 700_00, 0, 0) == await organisation.accounts()
 
 
 @pytest.mark.parametrize(("command", "shillings"), [("BusinessPayBill", 601), (TO_WORKING, 401)])

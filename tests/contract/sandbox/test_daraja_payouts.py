@@ -10,14 +10,10 @@ from typing import Any
 
 import pytest
 
-from penpay.application.mobile_money.care import ChangeStatus
-from penpay.application.mobile_money.registration import Person
 from penpay.application.mobile_money.settling import SettleCharges
 from penpay.application.mobile_money.tariff_file import parse_tariff
 from penpay.application.mobile_money.tariffs import LoadTariff
-from penpay.domain.mobile_money.administrator import AdministratorId, AdministratorRole
 from penpay.domain.mobile_money.customer import CustomerStatus
-from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import InvalidAmount
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
@@ -25,14 +21,6 @@ from tests.contract.sandbox.organisation import Organisation, Results, parameter
 from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, World, kes
 
 TARIFF = (resources.files("penpay") / "data" / "mpesa-2023-07.json").read_bytes()
-
-
-async def administrator(world: World) -> AdministratorId:
-    operator = world.operator
-    person: Person = operator.person(
-        name="Administrator", email=Email("admin@example.org"), phone=None, password="secret-enough"
-    )
-    return (await operator.register_administrator(person, AdministratorRole.SUPER, None)).id
 
 
 async def test_a_payout_moves_money_and_tells_what_the_real_one_tells(organisation: Organisation) -> None:
@@ -85,7 +73,7 @@ async def test_a_charge_waits_until_it_is_settled(organisation: Organisation) ->
     """Nine shillings for 2,000: below zero on Charges Paid, nobody's revenue; settled, 1.17 of it is excise."""
     world = organisation.world
     await world.operator.do(LoadTariff(tariff=parse_tariff(TARIFF), by="operator"))
-    by = await administrator(world)
+    by = await organisation.administrator()
     await organisation.earned(3_000)
     await world.subscriber(OTHER_PAYER, shillings=5)
     before = await organisation.books()
@@ -184,31 +172,41 @@ async def test_a_payout_that_cannot_be_made_says_why(
 
 
 @pytest.mark.parametrize(
-    ("who", "status", "code"),
+    ("whose", "status", "code"),
     [
-        ("merchant", CustomerStatus.FROZEN, 11),
-        ("merchant", CustomerStatus.SUSPENDED, 11),
-        ("receiver", CustomerStatus.SUSPENDED, 2006),
-        ("receiver", CustomerStatus.FROZEN, 0),
+        ({"number": PAYBILL}, CustomerStatus.FROZEN, 11),
+        ({"number": PAYBILL}, CustomerStatus.SUSPENDED, 11),
+        ({"phone": OTHER_PAYER}, CustomerStatus.SUSPENDED, 2006),
+        ({"phone": OTHER_PAYER}, CustomerStatus.CLOSED, "SFC_IC0003"),
+        ({"phone": OTHER_PAYER}, CustomerStatus.FROZEN, 0),
     ],
 )
 async def test_the_status_of_an_account_is_heeded(
-    organisation: Organisation, who: str, status: CustomerStatus, code: int
+    organisation: Organisation, whose: dict[str, str], status: CustomerStatus, code: object
 ) -> None:
     """A merchant that may not pay, and a customer who may not receive; a frozen one may."""
-    world = organisation.world
-    by = await administrator(world)
     await organisation.earned(1_000)
-    await world.subscriber(OTHER_PAYER, shillings=5)
-    merchant = (await world.operator.merchant(PAYBILL)).customer_id
-    receiver = (await world.operator.subscriber(PhoneNumber("+" + OTHER_PAYER))).id
-    chosen = merchant if who == "merchant" else receiver
-    await world.operator.do(ChangeStatus(customer_id=chosen, status=status, reason="any", by=by))
+    await organisation.world.operator.register_subscriber(PhoneNumber("+" + OTHER_PAYER), "1234")
+    await organisation.set_status(status, **whose)
 
     await organisation.pay(OTHER_PAYER, 100)
 
     assert code == (await organisation.result())["ResultCode"]
     assert (1_000_00 if code else 900_00, 0, 0) == await organisation.accounts()
+
+
+async def test_the_largest_and_the_smallest_payout_are_made(organisation: Organisation) -> None:
+    """250,000 and 10 shillings."""
+    await organisation.earned(250_000)
+    await organisation.earned(10, "254110000002")
+    await organisation.world.operator.register_subscriber(PhoneNumber("+" + OTHER_PAYER), "1234")
+
+    codes = []
+    for shillings in (250_000, 10):
+        await organisation.pay(OTHER_PAYER, shillings)
+        codes.append((await organisation.result())["ResultCode"])
+
+    assert ([0, 0], (0, 0, 0)) == (codes, await organisation.accounts())
 
 
 async def test_a_wallet_that_would_be_too_full_gets_nothing(organisation: Organisation) -> None:
