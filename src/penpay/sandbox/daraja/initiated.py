@@ -35,6 +35,8 @@ from penpay.sandbox.daraja.switches import AfterTimeout, DarajaSwitches
 from penpay.sandbox.faults import CallbackFirst, DarajaCall, FaultPlan, ForcedResult, QueuedTooLong
 
 _RECEIPT: Final = re.compile(r"[A-Z0-9]{10}", re.ASCII)
+_LONGEST_CODE: Final = 16
+_LONGEST_TEXT: Final = 160
 _AGAIN_AFTER_MS: Final = 500
 """How long a request waits that the database could not take."""
 
@@ -112,7 +114,7 @@ class InitiatedDesk:
         refusal = None
         if forced is not None:
             await self._clock.sleep(forced.after_ms)
-            refusal = RequestResult(forced.code, forced.text)
+            refusal = RequestResult(forced.code[:_LONGEST_CODE], forced.text[:_LONGEST_TEXT])
         outcome = await self._finish(request, refusal)
         if outcome is not None:
             moved = await self._told(outcome)
