@@ -31,6 +31,7 @@ from penpay.sandbox.faults import (
     SpoiltReply,
 )
 from tests.contract.sandbox.organisation import PASSWORD, UNREADABLE, Organisation, Results, parameters, sealed
+from tests.contract.sandbox.test_sandbox_restart_and_routes import rename_table
 from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, WorldMaker
 from tests.support.ports import MORNING
 
@@ -128,6 +129,24 @@ async def test_an_accepted_request_is_carried_out_after_a_restart(make_world: Wo
         assert "500.002.1001" == repeated.json(parse_float=Decimal)["errorCode"]
         await world.balances_are({PAYER: 1_000, OTHER_PAYER: 105}, merchant=900)
         assert [] == await world.operator.requests.open_requests()
+
+
+async def test_a_request_outlasts_a_database_that_is_away(
+    make_world: WorldMaker, results: Results, tmp_path: Path
+) -> None:
+    """While a table is missing it cannot be carried out; when it is back, it is, and told."""
+    async with make_world() as world:
+        organisation = await funded(Organisation(world, results))
+        strike(organisation, QueuedTooLong(milliseconds=100))
+        await organisation.pay(OTHER_PAYER, 100)
+        await results.next()
+        await asyncio.to_thread(rename_table, tmp_path, "operator_receipts", "away")
+        await world.clock.sleep(400)
+        assert [] == [path for path, _ in results.posted if path == "/result"]
+        await asyncio.to_thread(rename_table, tmp_path, "away", "operator_receipts")
+
+        assert 0 == (await organisation.result())["ResultCode"]
+        assert (900_00, 0, 0) == await organisation.accounts()
 
 
 @pytest.mark.parametrize("after", AfterTimeout)
