@@ -47,7 +47,7 @@ class InitiatorRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Incoming:
     """A body before it is understood."""
 
@@ -158,7 +158,7 @@ def parse_reversal(asked: Incoming) -> InitiatorRequest:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Common:
     """What every such request begins with."""
 
