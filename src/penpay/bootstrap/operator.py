@@ -26,6 +26,7 @@ from penpay.infrastructure.security.checkpoint_keys import CheckpointKey
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyPurpose
 from penpay.infrastructure.sql import migrations
+from penpay.infrastructure.sql.daraja_requests import DarajaRequestRepository, ReceiptFinder, SqlRequestBooks
 from penpay.infrastructure.sql.engine import open_engine, reading
 from penpay.infrastructure.sql.housekeeping import forget_expired_keys
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
@@ -80,6 +81,8 @@ class _Rules(_Shape):
     smallest_deposit: int = Field(alias="smallestDepositShillings", gt=0)
     smallest_withdrawal: int = Field(alias="smallestWithdrawalShillings", gt=0)
     smallest_transfer: int = Field(alias="smallestTransferShillings", gt=0)
+    smallest_payout: int = Field(alias="smallestPayoutShillings", gt=0)
+    largest_payout: int = Field(alias="largestPayoutShillings", gt=0)
     pin_required: bool = Field(alias="pinRequired")
     pin_attempts: int = Field(alias="pinAttempts", gt=0)
     limits: Mapping[str, _Limits]
@@ -98,6 +101,8 @@ def kenyan_policy() -> OperatorPolicy:
         smallest_deposit=_shillings(rules.smallest_deposit),
         smallest_withdrawal=_shillings(rules.smallest_withdrawal),
         smallest_transfer=_shillings(rules.smallest_transfer),
+        smallest_payout=_shillings(rules.smallest_payout),
+        largest_payout=_shillings(rules.largest_payout),
         pin_required=rules.pin_required,
         pin_attempts=rules.pin_attempts,
     )
@@ -128,10 +133,12 @@ def _shillings(number: int) -> Money:
 
 
 def _schema(
+    *,
     customers: CustomerRepository,
     administrators: AdministratorRepository,
     addresses: AddressRepository,
     pushes: StkPushRepository,
+    requests: DarajaRequestRepository,
     messages: MessageAppender,
 ) -> Schema:
     """Every row the operator's commands touch, in the order in which they are locked."""
@@ -150,6 +157,7 @@ def _schema(
             ChargeRepository(),
             TariffRepository(),
             OperatorTransactionRepository(),
+            requests,
             FloatIssueRepository(),
             BankDepositRepository(),
             WalletRepository(),
@@ -161,6 +169,7 @@ def _schema(
             TariffFinder(),
             AskedForFinder(),
             KnownTransactionFinder(),
+            ReceiptFinder(),
             UnevidencedFinder(),
             EntangledFinder(),
         ),
@@ -191,10 +200,20 @@ class OperatorProcess:
         self._ids = ids = UuidV7(ports.clock, ports.random)
         customers, administrators = CustomerRepository(cipher), AdministratorRepository(cipher)
         addresses, pushes = AddressRepository(index), StkPushRepository(cipher, index)
-        messages = MessageAppender(cipher, ids)
+        messages, requests = MessageAppender(cipher, ids), DarajaRequestRepository(cipher)
         self.excise = excise_rates()
         self.executor = Executor(
-            database=SqlDatabase(self.engine, _schema(customers, administrators, addresses, pushes, messages)),
+            database=SqlDatabase(
+                self.engine,
+                _schema(
+                    customers=customers,
+                    administrators=administrators,
+                    addresses=addresses,
+                    pushes=pushes,
+                    requests=requests,
+                    messages=messages,
+                ),
+            ),
             clock=ports.clock,
             ids=ids,
             random=ports.random,
@@ -213,6 +232,7 @@ class OperatorProcess:
                 messages=messages,
                 clock=ports.clock,
             ),
+            requests=SqlRequestBooks(reading(self.engine), requests),
             secrets=Secrets(
                 hasher=SecretHasher(
                     pepper=settings.derived_key(KeyPurpose.DIGEST), random=ports.random, log2_cost=pin_log2_cost

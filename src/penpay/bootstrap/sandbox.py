@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penpay.bootstrap.operator import OperatorProcess, kenyan_policy
@@ -13,6 +17,7 @@ from penpay.config import SandboxSettings
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.presentation.operator.app import create_operator_app
 from penpay.presentation.operator.process import bind
+from penpay.sandbox.daraja.initiators import SecurityKey
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.deriv.book import Book
@@ -64,6 +69,7 @@ class Sandbox:
                 ),
             ),
             switches=switches,
+            security_key=lambda: kept_key(settings.operator_database_url),
         )
         self.deriv_book = Book(self._deriv_engine, clock=ports.clock)
         self.deriv_faults = DerivFaultPlan(ports.random)
@@ -93,6 +99,26 @@ class Sandbox:
         await self._callbacks.aclose()
         await self._process.stop()
         await self._deriv_engine.dispose()
+
+
+def kept_key(database_url: str) -> SecurityKey:
+    """The key in the file beside an embedded database; drawn, for its owner only, when it is first needed.
+
+    Without such a database it is a new one in every process, and clients fetch its certificate again.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return SecurityKey.draw()
+    file = Path(f"{url.database}.initiator.pem")
+    if not file.exists():
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        with open(fresh, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
+            made.write(SecurityKey.draw().pem)
+        with suppress(FileExistsError):
+            os.link(fresh, file)  # whole or not at all, and the first one stays
+        fresh.unlink()
+    return SecurityKey.parse(file.read_bytes())
 
 
 def _beside(operator: ASGIApp, daraja: ASGIApp) -> ASGIApp:

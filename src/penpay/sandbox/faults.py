@@ -69,7 +69,7 @@ class SlowReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackFirst:
-    """The answer to a push is held back until its callback was sent, or at most this long."""
+    """The answer to a push or a request is held back until its callback was sent, or at most this long."""
 
     at_most_ms: int
     kind: Literal["callback_first"] = "callback_first"
@@ -116,12 +116,23 @@ class StuckPending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForcedResult:
-    """The push ends with this code after a while; no prompt is shown and no money moves."""
+    """The push, or the request of an initiator, ends with this code after a while; no money moves."""
 
     code: str
     text: str
     after_ms: int = 0
     kind: Literal["forced_result"] = "forced_result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedTooLong:
+    """Instead of a result an initiator's request is sent back to its QueueTimeOutURL (daraja.md §4.5).
+
+    Whether it is carried out all the same, so long after, is a switch.
+    """
+
+    milliseconds: int = 0
+    kind: Literal["queued_too_long"] = "queued_too_long"
 
 
 Fault: TypeAlias = (
@@ -134,6 +145,7 @@ Fault: TypeAlias = (
     | AlteredCallback
     | StuckPending
     | ForcedResult
+    | QueuedTooLong
 )
 
 _F = TypeVar("_F", bound=Fault)

@@ -11,6 +11,7 @@ import pytest
 from penpay.bootstrap.operator import kenyan_policy
 from penpay.domain.mobile_money.policy import OperatorPolicy
 from penpay.sandbox.daraja.switches import DarajaSwitches
+from tests.contract.sandbox.organisation import Organisation, Results
 from tests.contract.sandbox.world import Receiver, World, WorldMaker, opened, serving
 from tests.support.engines import EVERY
 
@@ -21,6 +22,15 @@ async def receiver() -> AsyncIterator[Receiver]:
     made = Receiver()
     async with serving(made.app) as url:
         made.url = f"{url}/callback"
+        yield made
+
+
+@pytest.fixture
+async def results() -> AsyncIterator[Results]:
+    """The endpoint of a merchant's results; it outlives the sandbox's restarts."""
+    made = Results()
+    async with serving(made.app) as url:
+        made.url = url
         yield made
 
 
@@ -61,3 +71,9 @@ async def world(make_world: WorldMaker) -> AsyncIterator[World]:
     """A world with every switch at its default."""
     async with make_world() as made:
         yield made
+
+
+@pytest.fixture
+def organisation(world: World, results: Results) -> Organisation:
+    """The back office of the merchant in a world with every switch at its default."""
+    return Organisation(world, results)

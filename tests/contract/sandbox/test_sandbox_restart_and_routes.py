@@ -52,14 +52,14 @@ async def test_sweeps_go_on_after_the_database_was_out_of_reach(make_world: Worl
     """While its table is away every sweep fails; when it is back, the silent prompt is ended all the same."""
     async with make_world(DarajaSwitches(prompt_timeout_ms=100, sweep_every_ms=20)) as world:
         await world.subscriber(PAYER, shillings=2_000)
-        await asyncio.to_thread(_rename, tmp_path, "stk_pushes", "away")
+        await asyncio.to_thread(rename_table, tmp_path, "stk_pushes", "away")
         await world.clock.sleep(200)
-        await asyncio.to_thread(_rename, tmp_path, "away", "stk_pushes")
+        await asyncio.to_thread(rename_table, tmp_path, "away", "stk_pushes")
         await world.push(PAYER, 500)
         assert 1037 == (await world.callback())["ResultCode"]
 
 
-def _rename(folder: Path, old: str, new: str) -> None:
+def rename_table(folder: Path, old: str, new: str) -> None:
     (database,) = folder.glob("operator-*.sqlite3")
     with closing(sqlite3.connect(database, timeout=5)) as connection:
         connection.execute(f"ALTER TABLE {old} RENAME TO {new}")

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any, Protocol
 
 import httpx
 import uvicorn
 from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,6 +32,7 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries
 from penpay.infrastructure.system import SystemClock, SystemRandom
+from penpay.sandbox.daraja.initiators import SecurityKey
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.phone import SimulatedPhone
@@ -132,6 +135,7 @@ class World:
         receiver: Receiver,
         tasks: Tasks,
         executor: Executor,
+        engine: AsyncEngine,
         books: Callable[[], Coroutine[Any, Any, Mapping[str, int]]],
     ) -> None:
         self.sandbox = sandbox
@@ -139,6 +143,7 @@ class World:
         self.client = client
         self.receiver = receiver
         self.executor = executor
+        self.engine = engine
         self.clock = SystemClock()
         self.token = ""
         self._tasks = tasks
@@ -248,6 +253,12 @@ class WorldMaker(Protocol):
     ) -> AbstractAsyncContextManager[World]: ...
 
 
+@cache
+def _kept_key() -> SecurityKey:
+    """One for all worlds: drawing one takes a moment, and restarts keep it."""
+    return SecurityKey.draw()
+
+
 @asynccontextmanager
 async def opened(
     database_url: str, receiver: Receiver, switches: DarajaSwitches, policy: OperatorPolicy
@@ -291,6 +302,7 @@ async def opened(
                     consumer_key=KEY, consumer_secret=SECRET, passkeys={PAYBILL: PASSKEY, "600100": PASSKEY}
                 ),
                 switches=switches,
+                security_key=_kept_key,
             )
             await sandbox.start()
             tasks.these_never_end()
@@ -302,6 +314,7 @@ async def opened(
                     receiver=receiver,
                     tasks=tasks,
                     executor=process.executor,
+                    engine=engine,
                     books=differences,
                 )
                 await world.log_in()

@@ -88,6 +88,7 @@ async def test_each_role_reaches_its_own_routes_alone(stage: Stage) -> None:
         "POST /admin/bank-deposits": {"finance"},
         "POST /admin/sweep": {"finance"},
         "POST /admin/commission": {"finance"},
+        "POST /admin/settle-charges": {"finance"},
         "GET /admin/reconciliation": {"finance"},
         "POST /admin/update-charge": {"finance"},
         "POST /admin/tariffs": {"finance"},

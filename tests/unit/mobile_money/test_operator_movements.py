@@ -182,8 +182,8 @@ def test_nothing_left_or_nothing_held_is_nothing_to_reverse(given_back: int, hel
 
 @pytest.mark.parametrize("operation", Operation)
 def test_only_payments_between_customers_are_reversed(operation: Operation) -> None:
-    """Float, commission and reversals themselves are not."""
-    reversible = {Operation.DEPOSIT, Operation.WITHDRAW, Operation.TRANSFER}
+    """Float, commission, payments between merchants and reversals themselves are not."""
+    reversible = {Operation.DEPOSIT, Operation.WITHDRAW, Operation.TRANSFER, Operation.PAYOUT}
     try:
         assert kes(1_000) == a_payment(operation).reversible(kes(5_000))
         found = True

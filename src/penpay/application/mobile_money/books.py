@@ -12,10 +12,11 @@ from penpay.application.mobile_money.rows import Address, BankDeposit, Destinati
 from penpay.domain.mobile_money.administrator import Administrator, AdministratorId
 from penpay.domain.mobile_money.approval import Approval
 from penpay.domain.mobile_money.customer import Customer, CustomerId, CustomerType
+from penpay.domain.mobile_money.daraja_request import DarajaRequest
 from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.stk_push import StkPush
 from penpay.domain.mobile_money.tariff import Tariff
-from penpay.domain.mobile_money.transaction import Charge, OperatorTransaction
+from penpay.domain.mobile_money.transaction import Charge, OperatorTransaction, OperatorTransactionId
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
@@ -57,6 +58,17 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MerchantAccounts:
+    """What the operator holds for a merchant, by account."""
+
+    utility: Money
+    """What customers have paid; customers are paid from it."""
+    working: Money
+    charges_paid: Money
+    """Zero or below: charges that are not settled yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
     """Both sides of the trust account, read at one moment, in KES.
 
@@ -72,6 +84,12 @@ class Reconciliation:
     excise_payable: Money
     own_funds: Money
     suspense: Money
+    working: Money
+    """Merchants' Working accounts."""
+    charges_paid: Money
+    """Merchants' charges that are not settled yet, below zero."""
+    unsettled_charges: Money
+    """The same, as the operator will earn them: nothing it could sweep."""
     issued: Money
     """All float ever issued."""
     evidenced: Money
@@ -94,6 +112,9 @@ class Reconciliation:
             + self.excise_payable
             + self.own_funds
             + self.suspense
+            + self.working
+            + self.charges_paid
+            + self.unsettled_charges
         )
 
     @property
@@ -105,6 +126,26 @@ class Reconciliation:
     def difference(self) -> Money:
         """What is held too much; zero in books that are in order."""
         return self.held - self.owed
+
+
+class RequestBooks(Protocol):
+    """Reading what merchants have asked through Daraja, and the money it moved; nothing is locked."""
+
+    async def request(self, originator_conversation_id: str) -> DarajaRequest | None: ...
+
+    async def request_of(self, transaction_id: OperatorTransactionId) -> DarajaRequest | None:
+        """The request that moved this money; None for money that customers moved."""
+        ...
+
+    async def open_requests(self) -> Sequence[DarajaRequest]:
+        """Every request that is not over, oldest first."""
+        ...
+
+    async def transaction(self, receipt: str) -> OperatorTransaction | None: ...
+
+    async def accounts(self, merchant: Customer) -> MerchantAccounts: ...
+
+    async def transaction_by_id(self, id_: OperatorTransactionId) -> OperatorTransaction | None: ...
 
 
 class OperatorBooks(Protocol):
@@ -144,8 +185,13 @@ class OperatorBooks(Protocol):
 
     async def balance(self, customer: Customer) -> Money: ...
 
-    async def statement(self, customer: Customer, limit: int, before: int | None) -> Sequence[StatementLine]:
-        """Newest first; `before` is the sequence of the last line of the page before."""
+    async def statement(
+        self, customer: Customer, limit: int, before: int | None, account: str | None = None
+    ) -> Sequence[StatementLine]:
+        """Newest first; `before` is the sequence of the last line of the page before.
+
+        `account`: the ledger code of another account of this customer than the wallet.
+        """
         ...
 
     async def messages(self, customer_id: CustomerId, limit: int, before: UUID | None) -> Sequence[SentMessage]:

@@ -248,7 +248,7 @@ class ChangeStatusHandler:
         customer = work.get(CUSTOMERS, command.customer_id)
         if customer is None:
             raise CustomerNotFound
-        balance = postings.balance(work, customer.wallet, Currency.KES)
+        balance = postings.left_with(work, customer=customer.id, wallet=customer.wallet)
         return customer.moved_to(command.status, command.reason, balance=balance), balance
 
 
@@ -282,7 +282,7 @@ class RemoveCustomerHandler:
         for address in addresses_of(customer):
             work.put(ADDRESSES, address, None)
         if work.found(ENTANGLED, customer.id) or postings.has_account(work, customer.wallet):
-            balance = postings.balance(work, customer.wallet, Currency.KES)
+            balance = postings.left_with(work, customer=customer.id, wallet=customer.wallet)
             closed = customer.moved_to(CustomerStatus.CLOSED, "closed on request", balance=balance)
             work.put(CUSTOMERS, closed.id, closed)
             facts = {"status": closed.status.value}

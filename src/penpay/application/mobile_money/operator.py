@@ -12,16 +12,19 @@ from typing import Any, Final, cast
 from penpay.application.mobile_money import (
     care,
     cash_out,
+    daraja_requests,
     dormancy,
     float_issue,
     registration,
     reversing,
+    settling,
     stk_payments,
     tariffs,
 )
 from penpay.application.mobile_money.approving import Actor, Decide, DecideHandler
-from penpay.application.mobile_money.books import OperatorBooks
+from penpay.application.mobile_money.books import OperatorBooks, RequestBooks
 from penpay.application.mobile_money.moving import Move, MoveHandler, Mover, PinAnswer
+from penpay.application.mobile_money.paying_out import PayingMerchants, PayingOut, ReversingByReceipt
 from penpay.application.mobile_money.quoting import Quote, QuoteHandler
 from penpay.application.mobile_money.registration import Person
 from penpay.application.mobile_money.rows import Address, UserType
@@ -93,10 +96,14 @@ def handlers(policy: OperatorPolicy, excise: ExciseRates) -> Mapping[type, tuple
         cash_out.BuyFloat: buy,
         Decide: DecideHandler(actions),
         stk_payments.AcceptPush: stk_payments.AcceptPushHandler(),
+        daraja_requests.AcceptRequest: daraja_requests.AcceptRequestHandler(),
+        settling.SettleCharges: settling.SettleChargesHandler(excise),
     }
+    carry_out = daraja_requests.CarryOutHandler(PayingOut(mover), PayingMerchants(), ReversingByReceipt())
     return {
         **{command: (handler, Lane.REQUEST) for command, handler in requests.items()},
         stk_payments.AnswerPush: (stk_payments.AnswerPushHandler(mover), Lane.RESOLUTION),
+        daraja_requests.CarryOut: (carry_out, Lane.RESOLUTION),
     }
 
 
@@ -112,9 +119,12 @@ class Secrets:
 class Operator:
     """A mobile-money operator on its own database. Every method that changes something returns after the commit."""
 
-    def __init__(self, *, executor: Executor, books: OperatorBooks, secrets: Secrets, random: Random) -> None:
+    def __init__(
+        self, *, executor: Executor, books: OperatorBooks, requests: RequestBooks, secrets: Secrets, random: Random
+    ) -> None:
         self._executor = executor
         self.books = books
+        self.requests = requests
         self._secrets = secrets
         self._random = random
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from penpay.application.mobile_money import messages
 from penpay.application.mobile_money.approving import Actor, administrator, ask, do_or_ask
-from penpay.application.mobile_money.moving import acting, next_receipt, record_transaction
+from penpay.application.mobile_money.moving import Parties, acting, next_receipt, record_transaction
 from penpay.application.mobile_money.notices import tell
 from penpay.application.mobile_money.rows import (
     CUSTOMERS,
@@ -90,30 +90,12 @@ class ReverseHandler:
         """See `handle`; how much it is, is decided now."""
         original, source, target = self._parties(command, work)
         amount = self._left(original, target, work)
-        reversal = OperatorTransaction(
-            id=OperatorTransactionId(work.ids.new()),
-            receipt=next_receipt(work),
-            operation=Operation.REVERSAL,
-            source_id=target.id,
-            target_id=source.id,
-            amount=amount,
-            payer_fee=_NOTHING,
-            payee_fee=_NOTHING,
-            excise=_NOTHING,
-            commission=_NOTHING,
-            happened_at=work.now,
-            reverses_id=original.id,
-        )
-        after = original.give_back(amount)
-        work.put(TRANSACTIONS, original.id, after)
-        postings.operator_reversal(work, payer=target.wallet, payee=source.wallet, amount=amount, id_=reversal.id)
-        record_transaction(work, reversal, str(command.by))
-        self._tell(work, original, reversal, source, target)
+        reversal = give_back(work, original, Parties(source=source, target=target), amount, str(command.by))
         return {
             "transactionId": str(reversal.id),
             "receipt": reversal.receipt,
             "amountCents": amount.cents,
-            "notReversedCents": (after.amount - after.reversed).cents,
+            "notReversedCents": (original.amount - original.reversed - amount).cents,
         }
 
     def _parties(self, command: Reverse, work: Work) -> tuple[OperatorTransaction, Customer, Customer]:
@@ -128,23 +110,42 @@ class ReverseHandler:
     def _left(self, transaction: OperatorTransaction, target: Customer, work: Work) -> Money:
         return transaction.reversible(postings.balance(work, target.wallet, Currency.KES))
 
-    def _tell(
-        self,
-        work: Work,
-        original: OperatorTransaction,
-        reversal: OperatorTransaction,
-        source: Customer,
-        target: Customer,
-    ) -> None:
-        for customer, wording in ((source, messages.given_back_message), (target, messages.taken_back_message)):
-            text = wording(
-                receipt=reversal.receipt,
-                reversed_receipt=original.receipt,
-                amount=reversal.amount,
-                at=work.now,
-                balance=postings.balance(work, customer.wallet, Currency.KES),
-            )
-            tell(work, customer.id, text, reversal.id)
+
+def give_back(
+    work: Work, original: OperatorTransaction, parties: Parties, amount: Money, actor: str
+) -> OperatorTransaction:
+    """Return this much of what the original's source has paid its target, and tell both.
+
+    The rules were asked before.
+    """
+    source, target = parties.source, parties.target
+    reversal = OperatorTransaction(
+        id=OperatorTransactionId(work.ids.new()),
+        receipt=next_receipt(work),
+        operation=Operation.REVERSAL,
+        source_id=target.id,
+        target_id=source.id,
+        amount=amount,
+        payer_fee=_NOTHING,
+        payee_fee=_NOTHING,
+        excise=_NOTHING,
+        commission=_NOTHING,
+        happened_at=work.now,
+        reverses_id=original.id,
+    )
+    work.put(TRANSACTIONS, original.id, original.give_back(amount))
+    postings.operator_reversal(work, payer=target.wallet, payee=source.wallet, amount=amount, id_=reversal.id)
+    record_transaction(work, reversal, actor)
+    for customer, wording in ((source, messages.given_back_message), (target, messages.taken_back_message)):
+        text = wording(
+            receipt=reversal.receipt,
+            reversed_receipt=original.receipt,
+            amount=amount,
+            at=work.now,
+            balance=postings.balance(work, customer.wallet, Currency.KES),
+        )
+        tell(work, customer.id, text, reversal.id)
+    return reversal
 
 
 def _customer(work: Work, id_: CustomerId) -> Customer:

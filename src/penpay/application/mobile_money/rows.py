@@ -12,6 +12,7 @@ from penpay.domain.mobile_money.administrator import Administrator, Administrato
 from penpay.domain.mobile_money.approval import Approval, ApprovalId
 from penpay.domain.mobile_money.cash_out import CashOutCode
 from penpay.domain.mobile_money.customer import Customer, CustomerId, CustomerType
+from penpay.domain.mobile_money.daraja_request import DarajaRequest
 from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.receipt import ReceiptCounter
 from penpay.domain.mobile_money.stk_push import StkPush
@@ -155,6 +156,8 @@ MERCHANTS: Kind[str, Merchant] = Kind("operator_merchants")
 """Merchants' numbers, by short code."""
 STK_PUSHES: Kind[str, StkPush] = Kind("stk_pushes")
 """By CheckoutRequestID."""
+DARAJA_REQUESTS: Kind[str, DarajaRequest] = Kind("daraja_requests")
+"""By OriginatorConversationID."""
 RECEIPTS: Kind[str, ReceiptCounter] = Kind("operator_receipts")
 RECEIPT_COUNTER = "mpesa"
 """The one row of RECEIPTS."""
@@ -179,5 +182,7 @@ ASKED_FOR: Index[ApprovalId, Approval] = Index("operator_asked_for")
 """What a request for approval is about; its state is read from the locked row."""
 KNOWN_TRANSACTIONS: Index[OperatorTransactionId, OperatorTransaction] = Index("operator_known_transactions")
 """Who took part in a transaction; how much of it was given back is read from the locked row."""
+TRANSACTION_OF_RECEIPT: Index[str, OperatorTransaction] = Index("operator_transaction_of_receipt")
+"""The same by receipt."""
 UNEVIDENCED: Index[int, tuple[FloatIssue, ...]] = Index("operator_unevidenced")
 """By amount in cents: the float issues that no bank deposit stands behind, oldest first."""

@@ -21,6 +21,7 @@ _SERVICES: Final[Mapping[str, Service]] = {
     "depositAtAgent": Service.DEPOSIT_AT_AGENT,
     "payBill": Service.PAY_BILL,
     "buyGoods": Service.BUY_GOODS,
+    "payCustomer": Service.PAY_CUSTOMER,
 }
 _EARNING: Final = frozenset({"withdrawAtAgent", "depositAtAgent"})
 """What agents do for the operator."""

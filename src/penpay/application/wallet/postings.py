@@ -29,6 +29,7 @@ FEE_REVENUE = "revenue:mobile_money_fees"
 EXCISE_PAYABLE = "excise:payable"
 COMMISSION_EXPENSE = "expense:agent_commission"
 OPERATOR_BANK = "operator:bank"
+CHARGES_UNSETTLED = "charges:unsettled"
 
 DEPOSIT_PAID = "deposit_paid"
 DEPOSIT_CONVERTED = "deposit_converted"
@@ -43,6 +44,8 @@ COMMISSION_ACCRUED = "commission_accrued"
 COMMISSION_PAID = "commission_paid"
 FEES_SWEPT = "fees_swept"
 EXCISE_PAID = "excise_paid"
+CHARGE_INCURRED = "charge_incurred"
+CHARGES_SETTLED = "charges_settled"
 OWNER_FUNDING = "owner_funding"
 INCOMING_CREDIT = "deriv_incoming_credit"
 
@@ -196,9 +199,10 @@ def float_issued(work: Work, *, holder: str, amount: Money, reference: str) -> b
 
 
 def customer_footprint(footprint: Footprint, customer: UUID) -> Footprint:
-    """The one account of a customer whose type is not known yet."""
+    """Every account that a customer whose type is not known yet can have, commission apart."""
     kes = Currency.KES.value
-    return footprint.add(ACCOUNTS, *(f"{family}:{customer}:{kes}" for family in ("agent", "merchant", "subscriber")))
+    families = ("agent", "merchant", "subscriber", "working", "charges_paid")
+    return footprint.add(ACCOUNTS, *(f"{family}:{customer}:{kes}" for family in families))
 
 
 def bank_deposit_footprint(footprint: Footprint) -> Footprint:
@@ -278,6 +282,48 @@ def fees_swept(work: Work, *, amount: Money, id_: UUID) -> None:
 def excise_paid(work: Work, *, amount: Money, id_: UUID) -> None:
     """Excise goes from the trust account to the tax authority. Raises Overdrawn when less is owed."""
     post(work, EXCISE_PAID, str(id_), [debit(EXCISE_PAYABLE, amount), credit(TRUST_BANK, amount)], happened_at=work.now)
+
+
+def working_account(merchant: UUID) -> str:
+    """What a merchant pays other merchants from."""
+    return f"working:{merchant}:{Currency.KES.value}"
+
+
+def charges_account(merchant: UUID) -> str:
+    """What a merchant's payouts have cost it and it has not paid yet, below zero."""
+    return f"charges_paid:{merchant}:{Currency.KES.value}"
+
+
+def charges_footprint(footprint: Footprint) -> Footprint:
+    """The operator's accounts that merchants' charges go through."""
+    return footprint.add(ACCOUNTS, CHARGES_UNSETTLED, FEE_REVENUE, EXCISE_PAYABLE)
+
+
+def left_with(work: Work, *, customer: UUID, wallet: str) -> Money:
+    """What stands between a customer and an empty account: what she holds, and the charges she owes."""
+    held = balance(work, wallet, Currency.KES) + balance(work, working_account(customer), Currency.KES)
+    return held - balance(work, charges_account(customer), Currency.KES)
+
+
+def charge_incurred(work: Work, *, merchant: UUID, amount: Money, id_: UUID) -> None:
+    """A payout has cost a merchant something, to be paid later; until then it is nobody's revenue."""
+    lines = [debit(charges_account(merchant), amount), credit(CHARGES_UNSETTLED, amount)]
+    post(work, CHARGE_INCURRED, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
+
+
+def charges_settled(work: Work, *, merchant: UUID, wallet: str, amount: Money, excise: Money, id_: UUID) -> None:
+    """A merchant pays charges from its account: they are revenue now, less the excise in them.
+
+    Raises Overdrawn when the account holds less.
+    """
+    lines = [
+        debit(wallet, amount),
+        credit(charges_account(merchant), amount),
+        debit(CHARGES_UNSETTLED, amount),
+        credit(FEE_REVENUE, amount - excise),
+        credit(EXCISE_PAYABLE, excise),
+    ]
+    post(work, CHARGES_SETTLED, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
 
 
 def _once(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> bool:

@@ -201,7 +201,7 @@ class WrongCode(DomainError):
     title = "The cash-out code is wrong, used, cancelled or too old."
 
 
-# -- payments pushed to a phone
+# -- payments pushed to a phone, and requests of merchants
 
 
 class SubscriberBusy(DomainError):
@@ -222,3 +222,18 @@ class PushNotFound(DomainError):
 class PushEnded(DomainError):
     code = "push_ended"
     title = "The payment prompt has already been answered, cancelled or has expired."
+
+
+class ConversationIdTaken(DomainError):
+    code = "conversation_id_taken"
+    title = "This OriginatorConversationID was used before."
+
+
+class RequestNotFound(DomainError):
+    code = "request_not_found"
+    title = "There is no such request."
+
+
+class RequestEnded(DomainError):
+    code = "request_ended"
+    title = "The request is over."

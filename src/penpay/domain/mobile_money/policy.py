@@ -43,6 +43,10 @@ class OperatorPolicy:
     smallest_deposit: Money = Money(10_00, Currency.KES)
     smallest_withdrawal: Money = Money(1_00, Currency.KES)
     smallest_transfer: Money = Money(10_00, Currency.KES)
+    smallest_payout: Money = Money(10_00, Currency.KES)
+    """What a merchant can pay a customer through Daraja."""
+    largest_payout: Money | None = None
+    """None: no limit."""
     pin_required: bool = False
     """Whether moving money needs the PIN on every route, the original ones included."""
     pin_attempts: int = 3

@@ -25,15 +25,26 @@ def receipt_number(day: date, number: int) -> str:
     differ for every number of the day and do not tell it at a glance. Raises ValueError for a number or a year (after
     2031) that the form cannot hold.
     """
-    years = day.year - _FIRST_YEAR
-    if not (0 <= years < len(_LETTERS) and 1 <= number <= RECEIPTS_PER_DAY):
+    if not 1 <= number <= RECEIPTS_PER_DAY:
         raise ValueError(f"No receipt number for {day.isoformat()}, {number}.")
     rest = number * _STRIDE % (RECEIPTS_PER_DAY + 1)
     opaque = ""
     for _ in range(_OPAQUE):
         rest, digit = divmod(rest, len(_ALPHABET))
         opaque = _ALPHABET[digit] + opaque
-    return _LETTERS[years] + _LETTERS[day.month - 1] + _DAYS[day.day - 1] + opaque
+    return _day(day) + opaque
+
+
+def no_receipt(day: date) -> str:
+    """What stands in the place of a receipt where no money has moved; the same all day (daraja.md §6.7)."""
+    return _day(day) + "0" * _OPAQUE
+
+
+def _day(day: date) -> str:
+    years = day.year - _FIRST_YEAR
+    if not 0 <= years < len(_LETTERS):
+        raise ValueError(f"No receipt number for {day.isoformat()}.")
+    return _LETTERS[years] + _LETTERS[day.month - 1] + _DAYS[day.day - 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Service(StrEnum):
     """To a PayBill number; the business chooses who bears the fee."""
     BUY_GOODS = "BUY_GOODS"
     """To a till."""
+    PAY_CUSTOMER = "PAY_CUSTOMER"
+    """A merchant's payout to a registered customer; the merchant bears the fee."""
 
 
 class PayBillPlan(StrEnum):

@@ -34,6 +34,12 @@ class Operation(StrEnum):
     FLOAT_ASSIGNMENT = "FLOAT_ASSIGNMENT"
     COMMISSION = "COMMISSION"
     REVERSAL = "REVERSAL"
+    PAYOUT = "PAYOUT"
+    """A merchant pays a customer through Daraja (B2C)."""
+    BUSINESS_PAYMENT = "BUSINESS_PAYMENT"
+    """A merchant pays another, or moves money between its own accounts (B2B)."""
+    CHARGES_SETTLED = "CHARGES_SETTLED"
+    """A merchant has paid what its payouts cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +154,9 @@ class OperatorTransaction:
     def reversible(self, held_by_target: Money) -> Money:
         """How much can be given back now: what is left of it, and not more than the target still holds.
 
-        Raises NothingToReverse when that is nothing, and for what is no deposit, withdrawal or transfer.
+        Raises NothingToReverse when that is nothing, and for what is no deposit, withdrawal, transfer or payout.
         """
-        if self.operation not in {Operation.DEPOSIT, Operation.WITHDRAW, Operation.TRANSFER}:
+        if self.operation not in {Operation.DEPOSIT, Operation.WITHDRAW, Operation.TRANSFER, Operation.PAYOUT}:
             raise NothingToReverse
         left = min(self.amount - self.reversed, held_by_target, key=lambda money: money.cents)
         if left.cents <= 0:

@@ -115,6 +115,7 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "revenue:mobile_money_fees": ChartLine("Fees of mobile money, without excise", AccountType.REVENUE, _KES),
     "excise:payable": ChartLine("Excise owed to the tax authority", _LIABILITY, _KES),
     "expense:agent_commission": ChartLine("Commission of agents", AccountType.EXPENSE, _KES),
+    "charges:unsettled": ChartLine("Charges of merchants, not settled yet", _LIABILITY, _KES),
 }
 """Accounts there is one of."""
 
@@ -127,6 +128,8 @@ FAMILIES: Final[Mapping[str, Mapping[str, ChartLine]]] = {
     "commission": {"KES": ChartLine("Commission owed to an agent", _LIABILITY, _KES)},
     "subscriber": {"KES": ChartLine("Subscriber's M-Pesa wallet", _LIABILITY, _KES)},
     "merchant": {"KES": ChartLine("Merchant's M-Pesa account", _LIABILITY, _KES)},
+    "working": {"KES": ChartLine("Merchant's Working account", _LIABILITY, _KES)},
+    "charges_paid": {"KES": ChartLine("Merchant's Charges Paid account", _LIABILITY, _KES, may_go_negative=True)},
 }
 """Accounts there is one of per owner and currency: `wallet:{owner}:{currency}`."""
 

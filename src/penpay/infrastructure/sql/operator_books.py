@@ -159,7 +159,9 @@ class SqlOperatorBooks:
     async def balance(self, customer: Customer) -> Money:
         return _kes((await self._held([customer.wallet])).get(customer.wallet, 0))
 
-    async def statement(self, customer: Customer, limit: int, before: int | None) -> Sequence[StatementLine]:
+    async def statement(
+        self, customer: Customer, limit: int, before: int | None, account: str | None = None
+    ) -> Sequence[StatementLine]:
         entries, journals = ledger_entries.c, ledger_journals.c
         statement = (
             select(
@@ -173,7 +175,7 @@ class SqlOperatorBooks:
             )
             .join(ledger_accounts, ledger_accounts.c.id == entries.account_id)
             .join(ledger_journals, journals.id == entries.journal_id)
-            .where(ledger_accounts.c.code == customer.wallet)
+            .where(ledger_accounts.c.code == (account or customer.wallet))
             .order_by(entries.account_seq.desc())
             .limit(limit)
         )
@@ -239,6 +241,9 @@ class SqlOperatorBooks:
                 - held("operator:bank")
             ),
             suspense=held("suspense:KES"),
+            working=held("working"),
+            charges_paid=held("charges_paid"),
+            unsettled_charges=held("charges:unsettled"),
             issued=_kes(issued),
             evidenced=_kes(issued - unevidenced),
             waiting=waits,
@@ -317,7 +322,7 @@ class EntangledFinder:
 
 def _sums() -> Select[Any]:
     """What all accounts of a family hold together, and each account there is one of; by family or code."""
-    families = [kind.value.lower() for kind in CustomerType] + ["commission"]
+    families = [kind.value.lower() for kind in CustomerType] + ["commission", "working", "charges_paid"]
     code, cents = ledger_accounts.c.code, ledger_accounts.c.balance_cents
     parts = [
         select(literal(family).label("family"), func.coalesce(func.sum(cents), 0).label("cents")).where(

@@ -136,6 +136,32 @@ operator_transactions = Table(
     CheckConstraint("payer_fee_cents >= 0 AND payee_fee_cents >= 0 AND excise_cents >= 0", name="fees"),
 )
 
+daraja_requests = Table(
+    "daraja_requests",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("kind", Word(10), nullable=False),
+    # Refers to no merchant: whether there is such a one is found out when the request is carried out.
+    Column("short_code", Word(7), nullable=False),
+    Column("originator_conversation_id", Word(128), nullable=False, unique=True),
+    Column("conversation_id", Word(64), nullable=False, unique=True),
+    Column("amount_cents", Cents),
+    Column("details_sealed", Sealed, nullable=False),
+    Column("state", Word(10), nullable=False),
+    Column("result_code", Word(16)),
+    Column("result_text", Word(160)),
+    Column("transaction_id", Identifier, ForeignKey("operator_transactions.id"), unique=True),
+    Column("accepted_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("amount_cents > 0", name="amount"),
+    CheckConstraint("kind IN ('B2C', 'B2B', 'STATUS', 'BALANCE', 'REVERSAL')", name="kind"),
+    CheckConstraint("state IN ('ACCEPTED', 'DONE', 'FAILED', 'EXPIRED')", name="state"),
+    CheckConstraint("(state = 'ACCEPTED') = (finished_at IS NULL)", name="finished"),
+    CheckConstraint("transaction_id IS NULL OR state = 'DONE'", name="moved"),
+    Index("ix_daraja_requests_state_id", "state", "id"),
+)
+
 operator_charges = Table(
     "operator_charges",
     metadata,

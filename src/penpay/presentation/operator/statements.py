@@ -100,8 +100,8 @@ def _type(line: StatementLine) -> str:
 
 def _fee(line: StatementLine) -> Money:
     """What this side was charged."""
-    if line.transaction is None:
-        return _NOTHING
+    if line.transaction is None or line.transaction.operation is Operation.PAYOUT:
+        return _NOTHING  # what a payout costs is a charge, and a line of its own on another account
     return line.transaction.payee_fee if line.credited.cents else line.transaction.payer_fee
 
 

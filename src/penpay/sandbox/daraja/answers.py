@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from penpay.application.shared.ports import Random
 from penpay.sandbox.daraja.wire import dashed_id, write_json
-from penpay.sandbox.faults import Spoilt
+from penpay.sandbox.faults import DarajaCall, Spoilt
 
 _HTML = "<html><head><title>Request unsuccessful</title></head><body>Incapsula incident ID: {}</body></html>"
 _SPIKE = (
@@ -39,8 +39,12 @@ def merchant_refusal(message: str) -> DarajaRefusal:
     return DarajaRefusal(500, "500.001.1001", message)
 
 
-def invalid_token() -> DarajaRefusal:
-    """404, not 401: so the STK calls answer an unknown or old token."""
+def invalid_token(call: DarajaCall = DarajaCall.PUSH, token: str = "") -> DarajaRefusal:
+    """What each call answers to an unknown or old token; some tell the token back (daraja.md §1.3)."""
+    if call in {DarajaCall.B2C, DarajaCall.BALANCE}:
+        return DarajaRefusal(401, "401.002.01", f"Error Occurred - Invalid Access Token - {token}")
+    if call in {DarajaCall.B2B, DarajaCall.STATUS}:
+        return DarajaRefusal(400, "400.003.01", "Invalid Access Token")
     return DarajaRefusal(404, "404.001.03", "Invalid Access Token")
 
 

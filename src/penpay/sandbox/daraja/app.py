@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from penpay.domain.mobile_money.stk_push import StkPush
 from penpay.domain.shared.errors import DomainError, Overloaded
 from penpay.sandbox.daraja import answers
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_field, json_response, merchant_refusal
+from penpay.sandbox.daraja.initiated import InitiatedDesk
 from penpay.sandbox.daraja.requests import Caller, parse_push, parse_query, read_body
 from penpay.sandbox.daraja.stk import StkDesk
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches, PendingStyle
@@ -37,6 +38,10 @@ _SANDBOX_STATUS: Mapping[str, int] = {
     "customer_not_found": 404,
     "overloaded": 503,
 }
+
+
+Concerned: TypeAlias = tuple[str | None, int | None]
+"""Phone and amount, by which faults strike; None where a call names none."""
 
 
 class QueryLimit:
@@ -60,6 +65,7 @@ class DarajaApi:
 
     operator: Operator
     desk: StkDesk
+    initiated: InitiatedDesk
     tokens: TokenDesk
     faults: FaultPlan
     switches: DarajaSwitches
@@ -80,7 +86,9 @@ class DarajaApi:
         caller.check_password(passkey)
         return merchant
 
-    def spoilt(self, call: DarajaCall, push: tuple[str, int] | None = None, *, done: bool) -> Response | None:
+    def spoilt(
+        self, call: DarajaCall, push: Concerned | None = None, *, done: bool, authorization: str = ""
+    ) -> Response | None:
         """The answer a fault puts here: before the call takes effect, or after (`done`)."""
         msisdn, cents = push or (None, None)
         fault = self.faults.take(
@@ -90,15 +98,19 @@ class DarajaApi:
             return None
         if fault.reply is Spoilt.INVALID_TOKEN:
             self.tokens.revoke_all()
+            token = authorization.partition(" ")[2].strip()
+            return answers.refusal(answers.invalid_token(call, token), self.random)
         return answers.spoilt(fault.reply, self.random)
 
-    async def replied(self, call: DarajaCall, push: tuple[str, int] | None, response: Response) -> Response:
+    async def replied(
+        self, call: DarajaCall, push: Concerned | None, response: Response, *, authorization: str = ""
+    ) -> Response:
         """The answer as it leaves: held back or spoilt if a fault says so."""
         msisdn, cents = push or (None, None)
         slow = self.faults.take(SlowReply, msisdn=msisdn, amount_cents=cents, where=lambda one: one.call is call)
         if slow is not None:
             await self.clock.sleep(slow.milliseconds)
-        return self.spoilt(call, push, done=True) or response
+        return self.spoilt(call, push, done=True, authorization=authorization) or response
 
 
 router = APIRouter()

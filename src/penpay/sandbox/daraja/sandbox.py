@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 from fastapi import FastAPI
 
 from penpay.application.mobile_money.operator import Operator
 from penpay.application.shared.ports import Clock, Random
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.sandbox.daraja import admin
+from penpay.sandbox.daraja import admin, initiator_calls
 from penpay.sandbox.daraja.app import DarajaApi, QueryLimit, create_app
 from penpay.sandbox.daraja.callbacks import CallbackSender
+from penpay.sandbox.daraja.initiated import InitiatedDesk
+from penpay.sandbox.daraja.initiators import Initiators, SecurityKey
 from penpay.sandbox.daraja.stk import Spawn, StkDesk
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.daraja.tokens import TokenDesk
@@ -31,7 +35,9 @@ class DarajaSandbox:
         spawn: Spawn,
         credentials: DarajaCredentials,
         switches: DarajaSwitches,
+        security_key: Callable[[], SecurityKey] | None = None,
     ) -> None:
+        """`security_key`: gives the key that opens initiators' credentials, when it is first needed."""
         self.operator = operator
         self.faults = FaultPlan(random)
         self._spawn = spawn
@@ -45,9 +51,20 @@ class DarajaSandbox:
             random=random,
             spawn=spawn,
         )
+        self._initiated = InitiatedDesk(
+            operator=operator,
+            initiators=Initiators(credentials=credentials, switches=switches, key=security_key),
+            callbacks=callbacks,
+            faults=self.faults,
+            switches=switches,
+            clock=clock,
+            random=random,
+            spawn=spawn,
+        )
         api = DarajaApi(
             operator=operator,
             desk=self._desk,
+            initiated=self._initiated,
             tokens=TokenDesk(credentials=credentials, switches=switches, clock=clock, random=random),
             faults=self.faults,
             switches=switches,
@@ -56,11 +73,12 @@ class DarajaSandbox:
             clock=clock,
             random=random,
         )
-        self.app: FastAPI = create_app(api, admin.router)
+        self.app: FastAPI = create_app(api, initiator_calls.router, admin.router)
 
     async def start(self) -> None:
-        """Show again what was open when the sandbox stopped, and start ending what nobody answers."""
+        """Take up what was open when the sandbox stopped, and start ending what nobody answers."""
         await self._desk.resume()
+        await self._initiated.resume()
         self._spawn(self._desk.run())
 
     def phone(self, number: PhoneNumber) -> SimulatedPhone:

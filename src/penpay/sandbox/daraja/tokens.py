@@ -10,6 +10,7 @@ from penpay.application.shared.ports import Clock, Random
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_token
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
 from penpay.sandbox.daraja.wire import access_token
+from penpay.sandbox.faults import DarajaCall
 
 _LIFETIME_MS = 3_600_000
 _TOLD_SECONDS = "3599"
@@ -48,13 +49,13 @@ class TokenDesk:
         self._expiry_ms[token] = self._clock.monotonic_ms() + _LIFETIME_MS
         return {"access_token": token, "expires_in": _TOLD_SECONDS}
 
-    def require(self, authorization: str) -> None:
-        """Let a call pass that carries a living token. Raises DarajaRefusal."""
+    def require(self, authorization: str, call: DarajaCall = DarajaCall.PUSH) -> None:
+        """Let a call pass that carries a living token. Raises DarajaRefusal, in the words of that call."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise DarajaRefusal(404, "404.001.04", "Invalid Authentication Header")
         if self._expiry_ms.get(token.strip(), 0) <= self._clock.monotonic_ms():
-            raise invalid_token()
+            raise invalid_token(call, token.strip())
 
     def revoke_all(self) -> None:
         """Every token given so far is refused from now on."""

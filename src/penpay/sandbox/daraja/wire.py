@@ -65,6 +65,11 @@ def checkout_request_id(at: datetime, phone: PhoneNumber, random: Random) -> str
     return f"ws_CO_{moment}{random.below(1000)}{phone.msisdn[3:]}"
 
 
+def conversation_id(at: datetime, random: Random) -> str:
+    """AG_, YYYYMMDD in East Africa Time, and twenty hex digits (daraja.md §4.1)."""
+    return f"AG_{at.astimezone(EAST_AFRICA):%Y%m%d}_{random.token_bytes(10).hex()}"
+
+
 def access_token(random: Random) -> str:
     """28 letters and digits that nobody can guess (daraja.md §1.2)."""
     number = int.from_bytes(random.token_bytes(32), "big")

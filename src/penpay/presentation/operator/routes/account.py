@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penpay.application.wallet.postings import charges_account, working_account
+from penpay.domain.mobile_money.customer import Customer
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.presentation.operator.answers import done, moment, shillings
 from penpay.presentation.operator.callers import customer
@@ -18,6 +22,21 @@ from penpay.presentation.operator.statements import as_csv, full_row, row
 router = APIRouter(prefix="/api/account", tags=["account"])
 _MINI_ROWS: Final = 5
 _PAGE: Final = 50
+
+
+class AccountOfMerchant(StrEnum):
+    """What a merchant has a statement of."""
+
+    UTILITY = "UTILITY"
+    WORKING = "WORKING"
+    CHARGES_PAID = "CHARGES_PAID"
+
+
+_CODES: Final[Mapping[AccountOfMerchant, Callable[[Customer], str]]] = {
+    AccountOfMerchant.UTILITY: lambda customer: customer.wallet,
+    AccountOfMerchant.WORKING: lambda customer: working_account(customer.id),
+    AccountOfMerchant.CHARGES_PAID: lambda customer: charges_account(customer.id),
+}
 
 
 @router.get("/balance")
@@ -42,14 +61,18 @@ async def mini_statement(request: Request) -> Response:
 
 @router.get("/full-statement")
 async def full_statement(request: Request) -> Response:
-    """Pages of up to 200 transactions, newest first: `before` is the `next` of the page before. `format=csv`: CSV."""
+    """Pages of up to 200 transactions, newest first: `before` is the `next` of the page before. `format=csv`: CSV.
+
+    `account`: which of a merchant's accounts; Utility is the one that everybody has.
+    """
     asker = await customer(request)
-    fields = query_of(request, "limit", "before", "format")
+    fields = query_of(request, "limit", "before", "format", "account")
     wanted = fields.optional_text("format")
     if wanted not in {None, "csv", "json"}:
         raise InvalidRequest("format must be one of csv, json.", fields=["format"])
     limit = fields.limit(_PAGE)
-    lines = await operator_of(request).books.statement(asker, limit, fields.optional_whole("before"))
+    account = _CODES[fields.optional_choice("account", AccountOfMerchant) or AccountOfMerchant.UTILITY](asker)
+    lines = await operator_of(request).books.statement(asker, limit, fields.optional_whole("before"), account)
     if wanted == "csv":
         headers = {"Content-Disposition": 'attachment; filename="statement.csv"'}
         return Response(as_csv(lines), media_type="text/csv; charset=utf-8", headers=headers)

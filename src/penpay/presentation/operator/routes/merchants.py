@@ -43,6 +43,18 @@ async def numbers(request: Request) -> Response:
     return done("Numbers retrieved", [_view(one) for one in await operator_of(request).books.numbers(asker.id)])
 
 
+@router.get("/accounts")
+async def accounts(request: Request) -> Response:
+    """What the merchant holds on each account, and the charges it has not settled."""
+    found = await operator_of(request).requests.accounts(await _merchant(request))
+    data = {
+        "utilityCents": found.utility.cents,
+        "workingCents": found.working.cents,
+        "chargesPaidCents": found.charges_paid.cents,
+    }
+    return done("Accounts retrieved", data)
+
+
 async def _merchant(request: Request) -> Customer:
     asker = await customer(request)
     if asker.type is not CustomerType.MERCHANT:

@@ -22,9 +22,11 @@ from penpay.application.mobile_money.float_issue import (
 )
 from penpay.application.mobile_money.reversing import Reverse
 from penpay.application.mobile_money.rows import UserType
+from penpay.application.mobile_money.settling import SettleCharges
 from penpay.domain.mobile_money.administrator import Administrator, Right
 from penpay.domain.mobile_money.customer import CustomerId
 from penpay.domain.mobile_money.errors import CustomerNotFound
+from penpay.domain.mobile_money.merchant import parse_short_code
 from penpay.domain.shared.money import Currency, Money
 from penpay.presentation.operator.answers import asked, done, done_or_asked, is_pending, moment, shillings
 from penpay.presentation.operator.callers import administrator, idempotency_key
@@ -45,6 +47,9 @@ _SUMS: Final = MappingProxyType(
         "excisePayableCents": "excise_payable",
         "ownFundsCents": "own_funds",
         "suspenseCents": "suspense",
+        "workingCents": "working",
+        "chargesPaidCents": "charges_paid",
+        "unsettledChargesCents": "unsettled_charges",
         "owedCents": "owed",
         "differenceCents": "difference",
         "issuedCents": "issued",
@@ -115,6 +120,17 @@ async def pay_commission(request: Request) -> Response:
         raise CustomerNotFound
     command = PayCommission(agent=CustomerId(agent), by=asker.id)
     return done("Commission paid", await _done(request, asker, "commission", {"userID": str(agent)}, command))
+
+
+@router.post("/settle-charges")
+async def settle_charges(request: Request) -> Response:
+    """Take what a merchant's payouts have cost from its account."""
+    asker = await administrator(request, Right.FLOAT)
+    fields = (await body_of(request)).only("shortCode")
+    merchant = await operator_of(request).merchant(parse_short_code(fields.text("shortCode")))
+    command = SettleCharges(merchant=merchant.customer_id, by=asker.id)
+    facts = {"shortCode": merchant.short_code}
+    return done("Charges settled", await _done(request, asker, "settle-charges", facts, command))
 
 
 @router.post("/reversals")
