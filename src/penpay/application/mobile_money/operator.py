@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from penpay.application.mobile_money import (
+    c2b,
     care,
     cash_out,
     dormancy,
@@ -93,6 +94,9 @@ def handlers(policy: OperatorPolicy, excise: ExciseRates) -> Mapping[type, tuple
         cash_out.BuyFloat: buy,
         Decide: DecideHandler(actions),
         stk_payments.AcceptPush: stk_payments.AcceptPushHandler(),
+        c2b.RegisterUrls: c2b.RegisterUrlsHandler(),
+        c2b.RegisterPull: c2b.RegisterPullHandler(),
+        c2b.ReserveReceipt: c2b.ReserveReceiptHandler(mover),
     }
     return {
         **{command: (handler, Lane.REQUEST) for command, handler in requests.items()},
@@ -306,7 +310,7 @@ class Operator:
         return push
 
     async def _answer(self, push: StkPush, answer: PinAnswer | PushResult) -> StkPush:
-        merchant = await self.merchant(push.short_code)
+        merchant = await self.merchant(push.paid_number)
         ended: StkPush = await self.do(stk_payments.AnswerPush(push=push, merchant=merchant, answer=answer))
         return ended
 

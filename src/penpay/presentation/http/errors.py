@@ -95,6 +95,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "deriv_account_taken": 409,
         "checkout_id_taken": 409,
         "push_ended": 409,
+        "urls_registered": 409,
         # Ours to put right; the same request may be sent again.
         "fx_unavailable": 503,
         "overloaded": 503,
