@@ -283,6 +283,7 @@ async def opened(
         async with httpx.AsyncClient(timeout=5) as callback_client:
             sandbox = DarajaSandbox(
                 operator=operator,
+                books=process.c2b,
                 callback_client=callback_client,
                 clock=SystemClock(),
                 random=SystemRandom(),

@@ -11,23 +11,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
-from penpay.domain.mobile_money.errors import InvalidShortCode
-from penpay.domain.mobile_money.merchant import parse_short_code
-from penpay.domain.shared.errors import InvalidPhoneNumber
-from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_field, merchant_refusal
+from penpay.sandbox.daraja.fields import phone_of, shillings_of, short_code_of, text_of, url_of
 from penpay.sandbox.daraja.wire import MalformedJson, read_object
 
 PAY_BILL = "CustomerPayBillOnline"
-_BUY_GOODS = "CustomerBuyGoodsOnline"
+BUY_GOODS = "CustomerBuyGoodsOnline"
 _LONGEST_REFERENCE = 20
 _LONGEST_ID = 64
-_LONGEST_URL = 1024
-_SHILLINGS = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +53,7 @@ class PushRequest:
 
     @property
     def is_permitted(self) -> bool:
-        """Whether the product fits the receiver: a PayBill push pays the PayBill number that asked for it."""
+        """Whether it is a PayBill push that pays the number that asked for it; of a till its owner decides."""
         return self.transaction_type == PAY_BILL and self.party_b == self.caller.short_code
 
 
@@ -82,27 +76,23 @@ def read_body(content_type: str, body: bytes) -> Mapping[str, object]:
 def parse_push(fields: Mapping[str, object], *, strict_urls: bool) -> PushRequest:
     """Raises DarajaRefusal naming the first field that is missing or wrong, in the documented order."""
     caller = _caller(fields)
-    transaction_type = _text(fields, "TransactionType")
-    if transaction_type not in (PAY_BILL, _BUY_GOODS):
+    transaction_type = text_of(fields, "TransactionType")
+    if transaction_type not in (PAY_BILL, BUY_GOODS):
         raise invalid_field("TransactionType")
-    shillings = _text(fields, "Amount")
-    if _SHILLINGS.fullmatch(shillings) is None:
-        raise invalid_field("Amount")
-    _phone(fields, "PartyA")
-    party_b = _short_code(fields, "PartyB")
-    phone = _phone(fields, "PhoneNumber")
-    callback_url = _text(fields, "CallBackURL")
-    if not _is_callback_url(callback_url, strict=strict_urls):
-        raise invalid_field("CallBackURL")
-    reference = _text(fields, "AccountReference")
+    amount = shillings_of(fields, "Amount")
+    phone_of(fields, "PartyA")
+    party_b = short_code_of(fields, "PartyB")
+    phone = phone_of(fields, "PhoneNumber")
+    callback_url = url_of(fields, "CallBackURL", strict=strict_urls)
+    reference = text_of(fields, "AccountReference")
     if not 1 <= len(reference) <= _LONGEST_REFERENCE:
         raise invalid_field("AccountReference")
-    if not _text(fields, "TransactionDesc").strip():
+    if not text_of(fields, "TransactionDesc").strip():
         raise invalid_field("Remarks")
     return PushRequest(
         caller=caller,
         transaction_type=transaction_type,
-        amount=Money(int(shillings) * 100, Currency.KES),
+        amount=amount,
         party_b=party_b,
         phone=phone,
         callback_url=callback_url,
@@ -113,42 +103,21 @@ def parse_push(fields: Mapping[str, object], *, strict_urls: bool) -> PushReques
 def parse_query(fields: Mapping[str, object]) -> QueryRequest:
     """Raises DarajaRefusal naming the first field that is missing or wrong."""
     caller = _caller(fields)
-    checkout = _text(fields, "CheckoutRequestID")
+    checkout = text_of(fields, "CheckoutRequestID")
     if not 1 <= len(checkout) <= _LONGEST_ID:
         raise invalid_field("CheckoutRequestID")
     return QueryRequest(caller=caller, checkout_request_id=checkout)
 
 
 def _caller(fields: Mapping[str, object]) -> Caller:
-    short_code = _short_code(fields, "BusinessShortCode")
-    password = _text(fields, "Password")
+    short_code = short_code_of(fields, "BusinessShortCode")
+    password = text_of(fields, "Password")
     if not password:
         raise invalid_field("Password")
-    timestamp = _text(fields, "Timestamp")
+    timestamp = text_of(fields, "Timestamp")
     if not _is_timestamp(timestamp):
         raise invalid_field("Timestamp")
     return Caller(short_code=short_code, password=password, timestamp=timestamp)
-
-
-def _text(fields: Mapping[str, object], key: str) -> str:
-    value = fields.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else ""
-
-
-def _short_code(fields: Mapping[str, object], key: str) -> str:
-    try:
-        return parse_short_code(_text(fields, key))
-    except InvalidShortCode:
-        raise invalid_field(key) from None
-
-
-def _phone(fields: Mapping[str, object], key: str) -> PhoneNumber:
-    try:
-        return PhoneNumber("+" + _text(fields, key))
-    except InvalidPhoneNumber:
-        raise invalid_field(key) from None
 
 
 def _is_timestamp(text: str) -> bool:
@@ -159,17 +128,3 @@ def _is_timestamp(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_callback_url(url: str, *, strict: bool) -> bool:
-    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port  # raises for a port that is none
-    except ValueError:
-        return False
-    if host is None or parts.scheme not in ("http", "https"):
-        return False
-    return not strict or (parts.scheme == "https" and host not in _LOOPBACK)
