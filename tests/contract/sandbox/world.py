@@ -201,6 +201,14 @@ class World:
     async def callback(self) -> dict[str, Any]:
         return await self.receiver.next()
 
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        """Any of Daraja's calls, with a living token."""
+        return await self.client.post(path, json=body, headers=self._bearer())
+
+    def what_runs_now_never_ends(self) -> None:
+        """Leave the tasks there are out of `settled`."""
+        self._tasks.these_never_end()
+
     async def settled(self) -> None:
         """Wait until the sandbox has nothing left to send."""
         await self._tasks.idle()
