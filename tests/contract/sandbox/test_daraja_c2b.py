@@ -17,6 +17,7 @@ from penpay.application.shared.idempotency import IdempotencyKey
 from penpay.bootstrap.operator import kenyan_policy
 from penpay.domain.mobile_money.customer import EAST_AFRICA
 from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.faults import DarajaCall, FaultRule, Spoilt, SpoiltReply
 from tests.contract.sandbox.shop import (
     TILL,
     Shop,
@@ -292,6 +293,44 @@ async def test_each_confirmation_carries_the_balance_after_its_own_payment(make_
         await world.balances_are(dict.fromkeys(phones, 90), merchant=300)
 
 
+async def test_every_engine_tells_and_lists_alike(world_on_each_engine: World, shop: Shop) -> None:
+    """Registered twice, paid, told, pulled: the same on each of them."""
+    world = world_on_each_engine
+    await world.subscriber(PAYER, shillings=1_000)
+    await register(world, shop, "v1")
+    await register(world, shop, "v2")
+    for shillings in (5, 6):
+        await simulate(world, PAYER, shillings)
+        assert f"{shillings}.00" == (await shop.next())["TransAmount"]
+    pull = {"ShortCode": PAYBILL, "RequestType": "Pull", "NominatedNumber": PAYER, "CallBackURL": shop.url}
+    for status in ("1000", "1001"):
+        answer = await world.post("/pulltransactions/v1/register", **pull)
+        assert status == answer.json(parse_float=Decimal)["ResponseStatus"]
+    days = {"StartDate": "2020-08-04 8:36:00", "EndDate": "2031-08-04 8:36:00", "OffSetValue": "1"}
+    found = (await world.post("/pulltransactions/v1/query", ShortCode=PAYBILL, **days)).json(parse_float=Decimal)
+    assert [["6.00"]] == [[line["amount"] for line in page] for page in found["Response"]]
+    await world.balances_are({PAYER: 989}, merchant=11)
+
+
+async def test_c2b_calls_can_be_spoilt_before_and_after_they_take_effect(make_world: WorldMaker, shop: Shop) -> None:
+    """A lost answer to a registration or a payment says nothing about whether it counts."""
+    async with make_world(SOON) as world:
+        await world.subscriber(PAYER, shillings=1_000)
+        for call in (DarajaCall.C2B_REGISTER, DarajaCall.C2B_SIMULATE):
+            for done in (False, True):
+                rule = FaultRule(fault=SpoiltReply(call=call, reply=Spoilt.ERROR_500, done=done))
+                world.sandbox.faults.add(rule)
+        assert 500 == (await register(world, shop)).status_code
+        await world.operator.do(await wish(world, PAYER, 7))
+        assert 500 == (await register(world, shop)).status_code
+        assert 500 == (await simulate(world, PAYER, 5)).status_code
+        assert 500 == (await simulate(world, PAYER, 6)).status_code
+        assert "6.00" == (await shop.next())["TransAmount"]
+        await quiet(world)
+        assert ["6.00"] == [read(body)["TransAmount"] for body in shop.told]
+        await world.balances_are({PAYER: 987}, merchant=13)
+
+
 # -- being asked
 
 
@@ -363,6 +402,19 @@ async def test_money_that_is_spent_while_the_merchant_thinks_cannot_be_paid(make
         await quiet(world)
         assert ["90.00"] == [read(body)["TransAmount"] for body in shop.told]
         await world.balances_are({PAYER: 10}, merchant=90)
+
+
+async def test_twins_that_are_both_accepted_pay_no_more_than_there_is(make_world: WorldMaker, shop: Shop) -> None:
+    """Five payments of eighty at once from a hundred: the merchant says yes to all, one moves, one is told."""
+    async with make_world(ASKING) as world:
+        await world.subscriber(PAYER, shillings=100)
+        await register(world, shop)
+        shop.after_ms = 150
+        answers = await asyncio.gather(*(_pay(world, 80) for _ in range(5)))
+        assert [200] + [409] * 4 == sorted(answer.status_code for answer in answers)
+        await quiet(world)
+        assert (5, 1) == (len({read(body)["TransID"] for body in shop.asked}), len(shop.told))
+        await world.balances_are({PAYER: 20}, merchant=80)
 
 
 # -- the sandbox's own way to pay
