@@ -23,22 +23,39 @@ from penpay.domain.mobile_money.merchant import Merchant, NumberKind
 from penpay.domain.mobile_money.transaction import Operation
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.phone import PhoneNumber
-from tests.contract.sandbox.world import PAYBILL, World, kes, serving
+from tests.contract.sandbox.world import PAYBILL, PAYER, World, kes, serving
 
 TILL = "5012345"
 ACCEPTED = b'{"ResultCode":"0","ResultDesc":"Accepted"}'
+KEYS = (
+    "TransactionType",
+    "TransID",
+    "TransTime",
+    "TransAmount",
+    "BusinessShortCode",
+    "BillRefNumber",
+    "InvoiceNumber",
+    "OrgAccountBalance",
+    "ThirdPartyTransID",
+    "MSISDN",
+    "FirstName",
+    "MiddleName",
+    "LastName",
+)
+"""Of a validation and of a confirmation, in order."""
 _PATIENCE_SECONDS = 10
 _QUIET_MS = 120
 """Many times as long as the worlds of these tests need to tell something."""
 
 
 class Shop:
-    """Addresses for validation and confirmation. `answer` and `status` are what a validation gets, after `after_ms`."""
+    """Addresses for validation and confirmation. `answer` and `status` go to a validation, once it `may_answer`."""
 
     def __init__(self) -> None:
         self.answer = ACCEPTED
         self.status = 200
-        self.after_ms = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.asked: list[bytes] = []
         self.told: list[bytes] = []
         self.hosts: list[str] = []
@@ -56,9 +73,15 @@ class Shop:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return read(await self._queue.get())
 
+    async def is_asked(self, times: int = 1) -> None:
+        """Wait until so many validations have come in."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while len(self.asked) < times:
+                await asyncio.sleep(0.005)
+
     async def _validation(self, request: Request) -> Response:
         self.asked.append(await request.body())
-        await asyncio.sleep(self.after_ms / 1_000)
+        await self.may_answer.wait()
         return Response(self.answer, status_code=self.status, media_type="application/json")
 
     async def _confirmation(self, request: Request) -> Response:
@@ -81,6 +104,7 @@ async def open_shop() -> AsyncIterator[Shop]:
     async with serving(shop.app) as url:
         shop.url = url
         yield shop
+        shop.may_answer.set()  # or the server would wait for it
 
 
 async def register(world: World, shop: Shop, version: str = "v2", **changes: Any) -> httpx.Response:
@@ -145,3 +169,19 @@ async def quiet(world: World) -> None:
     """Wait until everything that was to be told has been told."""
     await world.clock.sleep(_QUIET_MS)
     await world.settled()
+
+
+async def pay(world: World, shillings: int, **changes: Any) -> httpx.Response:
+    """Pay the PayBill number over the sandbox's own route."""
+    body = {
+        "phone": PAYER,
+        "short_code": PAYBILL,
+        "account": "ACC-1",
+        "amount_cents": kes(shillings).cents,
+    } | changes
+    return await world.client.post("/sandbox/c2b", json=body)
+
+
+def of(found: dict[str, Any], *keys: str) -> tuple[Any, ...]:
+    """What a JSON object holds under these keys."""
+    return tuple(found[key] for key in keys)

@@ -179,7 +179,7 @@ class World:
     ) -> httpx.Response:
         """Ask for a prompt as a merchant does; a change of None leaves the field out."""
         body = {
-            **_caller(PAYBILL),
+            **caller(PAYBILL),
             "TransactionType": "CustomerPayBillOnline",
             "Amount": shillings,
             "PartyA": int(msisdn),
@@ -195,7 +195,7 @@ class World:
         )
 
     async def query(self, checkout_request_id: str, *, short_code: str = PAYBILL) -> httpx.Response:
-        body = _caller(short_code) | {"CheckoutRequestID": checkout_request_id}
+        body = caller(short_code) | {"CheckoutRequestID": checkout_request_id}
         return await self.client.post("/mpesa/stkpushquery/v1/query", json=body, headers=self._bearer())
 
     async def callback(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class World:
         return {"Authorization": f"Bearer {self.token}"}
 
 
-def _caller(short_code: str) -> dict[str, Any]:
+def caller(short_code: str) -> dict[str, Any]:
     password = base64.b64encode(f"{short_code}{PASSKEY}{_STAMP}".encode()).decode()
     return {"BusinessShortCode": int(short_code), "Password": password, "Timestamp": _STAMP}
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.mobile_money.c2b import C2B_URLS, PULL_REGISTRATIONS, MerchantPayment
@@ -190,22 +190,13 @@ class SqlC2bBooks:
         return {row.found_by: row for row in rows}
 
     async def _balances(self, ids: Collection[UUID]) -> Mapping[tuple[UUID, str], int]:
-        """What each account held after the last of its entries in each transaction."""
+        """What each account held after each transaction, which posts to an account once."""
         journals, entries, accounts = ledger_journals.c, ledger_entries.c, ledger_accounts.c
-        last = (
-            select(journals.transaction_id, entries.account_id, func.max(entries.account_seq).label("sequence"))
-            .join(ledger_entries, entries.journal_id == journals.id)
-            .where(journals.transaction_id.in_(ids))
-            .group_by(journals.transaction_id, entries.account_id)
-            .subquery()
-        )
         statement = (
-            select(last.c.transaction_id, accounts.code, entries.balance_after_cents)
-            .join(
-                ledger_entries,
-                (entries.account_id == last.c.account_id) & (entries.account_seq == last.c.sequence),
-            )
-            .join(ledger_accounts, accounts.id == last.c.account_id)
+            select(journals.transaction_id, accounts.code, entries.balance_after_cents)
+            .join(ledger_entries, entries.journal_id == journals.id)
+            .join(ledger_accounts, accounts.id == entries.account_id)
+            .where(journals.transaction_id.in_(ids))
         )
         rows = await self._rows(statement)
         return {(row.transaction_id, row.code): row.balance_after_cents for row in rows}

@@ -123,7 +123,7 @@ class CallbackSender:
 
     def _is_dropped(self) -> bool:
         permille = self._switches.now.callback_dropped_permille
-        return permille >= _CERTAIN or (permille > 0 and self._random.below(_CERTAIN) < permille)
+        return permille > 0 and self._random.below(_CERTAIN) < permille
 
     async def _deliver(self, callback: Callback) -> None:
         tries = self._switches.now.callback_tries

@@ -1,7 +1,8 @@
 """What a merchant is asked and told about payments to its numbers: validation before, confirmation after (§3.3, §3.4).
 
-Registrations are in the operator's database and in memory. A confirmation that was due when the sandbox stopped is
-lost, as it may be in life.
+Payments are found where they are committed, whoever made them and by which interface, so that none can pass by and a
+refused or repeated request is never told. Registrations are in the operator's database and in memory. A confirmation
+that was due when the sandbox stopped is lost, as it may be in life.
 """
 
 from __future__ import annotations
@@ -169,9 +170,10 @@ class C2bDesk:
     async def pay_bill(self, payment: BillPayment, told: asyncio.Event | None = None) -> str:
         """Pay a merchant's number and return the receipt; a repeat pays again, if the rules let it.
 
-        `told` is set when the merchant has been told, or if there is nobody to tell. Raises CustomerNotFound,
-        PaymentRejected, PaymentUnanswered, and whatever refuses a payment at the operator.
+        `told` is set when the merchant has been told, or if there is nobody to tell. Raises MerchantNotFound,
+        CustomerNotFound, PaymentRejected, PaymentUnanswered, and whatever refuses a payment at the operator.
         """
+        number = await self._operator.merchant(payment.short_code)
         payer = await self._operator.subscriber(payment.phone)
         pin = await self._operator.pin_answer(payer.id, payment.pin)
         move = Move(
@@ -187,7 +189,15 @@ class C2bDesk:
         urls = self._urls.get(payment.short_code)
         try:
             if urls is not None and self._switches.now.external_validation:
-                self._third_party_ids[receipt] = await self._validated(payment, payer, receipt, urls)
+                asked = _Told(
+                    receipt=receipt,
+                    at=self._clock.now(),
+                    number=number,
+                    payer=payer,
+                    amount=payment.amount,
+                    account=payment.account,
+                )
+                self._third_party_ids[receipt] = await self._validated(asked, urls)
             if told is not None and urls is not None:
                 self._told[receipt] = told
             await self._operator.do(replace(move, receipt=receipt))
@@ -210,17 +220,9 @@ class C2bDesk:
 
     # -- asking before
 
-    async def _validated(self, payment: BillPayment, payer: Customer, receipt: str, urls: C2bUrls) -> str:
+    async def _validated(self, asked: _Told, urls: C2bUrls) -> str:
         """The merchant's own id of the payment, if it gave one. Raises PaymentRejected, PaymentUnanswered."""
-        told = _Told(
-            receipt=receipt,
-            at=self._clock.now(),
-            number=await self._operator.merchant(payment.short_code),
-            payer=payer,
-            amount=payment.amount,
-            account=payment.account,
-        )
-        answer = await self._asked(urls.validation_url, self._body(told, urls))
+        answer = await self._asked(urls.validation_url, self._body(asked, urls))
         code = "" if answer is None else text_of(answer, "ResultCode")
         if answer is None or not code:
             if urls.default_action is DefaultAction.CANCELLED:

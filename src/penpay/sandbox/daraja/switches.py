@@ -58,7 +58,7 @@ class DarajaSwitches:
     callback_delay_ms: _Milliseconds = 0
     """Between what a callback tells and the callback."""
     callback_order: CallbackOrder = CallbackOrder.WITH
-    """Of pushes and simulated payments."""
+    """Of a push's callback and of a simulated payment; the confirmation of a push comes when it comes."""
     callback_before_at_most_ms: _Milliseconds = 5_000
     callback_times: Annotated[int, Field(ge=1)] = 1
     """How often a callback is sent, whatever the receiver answers."""
