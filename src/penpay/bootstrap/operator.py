@@ -31,6 +31,7 @@ from penpay.infrastructure.sql.engine import open_engine, reading
 from penpay.infrastructure.sql.housekeeping import forget_expired_keys
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
 from penpay.infrastructure.sql.operator_books import EntangledFinder, SqlOperatorBooks
+from penpay.infrastructure.sql.operator_c2b import C2bUrlsRepository, PullRegistrationRepository, SqlC2bBooks
 from penpay.infrastructure.sql.operator_money import (
     BankDepositRepository,
     ChargeFinder,
@@ -140,6 +141,7 @@ def _schema(
     pushes: StkPushRepository,
     requests: DarajaRequestRepository,
     messages: MessageAppender,
+    c2b: tuple[C2bUrlsRepository, PullRegistrationRepository],
 ) -> Schema:
     """Every row the operator's commands touch, in the order in which they are locked."""
     return Schema(
@@ -150,6 +152,7 @@ def _schema(
             customers,
             addresses,
             MerchantRepository(),
+            *c2b,
             pushes,
             ReceiptRepository(),
             CashOutCodeRepository(),
@@ -201,19 +204,20 @@ class OperatorProcess:
         customers, administrators = CustomerRepository(cipher), AdministratorRepository(cipher)
         addresses, pushes = AddressRepository(index), StkPushRepository(cipher, index)
         messages, requests = MessageAppender(cipher, ids), DarajaRequestRepository(cipher)
+        urls, pulls = C2bUrlsRepository(cipher), PullRegistrationRepository(cipher)
+        schema = _schema(
+            customers=customers,
+            administrators=administrators,
+            addresses=addresses,
+            pushes=pushes,
+            requests=requests,
+            messages=messages,
+            c2b=(urls, pulls),
+        )
+        self.c2b = SqlC2bBooks(reading(self.engine), customers=customers, urls=urls, pulls=pulls)
         self.excise = excise_rates()
         self.executor = Executor(
-            database=SqlDatabase(
-                self.engine,
-                _schema(
-                    customers=customers,
-                    administrators=administrators,
-                    addresses=addresses,
-                    pushes=pushes,
-                    requests=requests,
-                    messages=messages,
-                ),
-            ),
+            database=SqlDatabase(self.engine, schema),
             clock=ports.clock,
             ids=ids,
             random=ports.random,

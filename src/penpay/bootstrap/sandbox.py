@@ -57,6 +57,7 @@ class Sandbox:
         self._callbacks = ports.http()
         self.daraja = DarajaSandbox(
             operator=self.operator,
+            books=self._process.c2b,
             callback_client=self._callbacks,
             clock=ports.clock,
             random=ports.random,

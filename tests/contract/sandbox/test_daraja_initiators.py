@@ -15,7 +15,7 @@ from penpay.bootstrap.sandbox import kept_key
 from penpay.domain.mobile_money.daraja_request import RequestState
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.daraja.initiators import Initiators, SecurityKey
-from penpay.sandbox.daraja.switches import AfterTimeout, DarajaCredentials, DarajaSwitches, Initiator
+from penpay.sandbox.daraja.switches import AfterTimeout, DarajaCredentials, DarajaSwitches, Initiator, SwitchBoard
 from penpay.sandbox.faults import (
     CallbackFirst,
     DarajaCall,
@@ -90,7 +90,7 @@ def test_an_initiator_is_of_a_merchant_and_may_do_what_it_was_given(
     """Unknown to another merchant, and not allowed what is not its own."""
     people = (Initiator("payer", "one", "600100", frozenset({DarajaCall.B2C})), Initiator("everybody", "two"))
     credentials = DarajaCredentials(consumer_key="k", consumer_secret="s", passkeys={}, initiators=people)
-    initiators = Initiators(credentials=credentials, switches=DarajaSwitches(), key=None)
+    initiators = Initiators(credentials=credentials, switches=SwitchBoard(DarajaSwitches()), key=None)
 
     found = initiators.refusal(call, short_code, name, UNREADABLE)
 

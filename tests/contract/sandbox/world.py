@@ -184,7 +184,7 @@ class World:
     ) -> httpx.Response:
         """Ask for a prompt as a merchant does; a change of None leaves the field out."""
         body = {
-            **_caller(PAYBILL),
+            **caller(PAYBILL),
             "TransactionType": "CustomerPayBillOnline",
             "Amount": shillings,
             "PartyA": int(msisdn),
@@ -200,11 +200,19 @@ class World:
         )
 
     async def query(self, checkout_request_id: str, *, short_code: str = PAYBILL) -> httpx.Response:
-        body = _caller(short_code) | {"CheckoutRequestID": checkout_request_id}
+        body = caller(short_code) | {"CheckoutRequestID": checkout_request_id}
         return await self.client.post("/mpesa/stkpushquery/v1/query", json=body, headers=self._bearer())
 
     async def callback(self) -> dict[str, Any]:
         return await self.receiver.next()
+
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        """Any of Daraja's calls, with a living token."""
+        return await self.client.post(path, json=body, headers=self._bearer())
+
+    def what_runs_now_never_ends(self) -> None:
+        """Leave the tasks there are out of `settled`."""
+        self._tasks.these_never_end()
 
     async def settled(self) -> None:
         """Wait until the sandbox has nothing left to send."""
@@ -226,7 +234,7 @@ class World:
         return {"Authorization": f"Bearer {self.token}"}
 
 
-def _caller(short_code: str) -> dict[str, Any]:
+def caller(short_code: str) -> dict[str, Any]:
     password = base64.b64encode(f"{short_code}{PASSKEY}{_STAMP}".encode()).decode()
     return {"BusinessShortCode": int(short_code), "Password": password, "Timestamp": _STAMP}
 
@@ -294,6 +302,7 @@ async def opened(
         async with httpx.AsyncClient(timeout=5) as callback_client:
             sandbox = DarajaSandbox(
                 operator=operator,
+                books=process.c2b,
                 callback_client=callback_client,
                 clock=SystemClock(),
                 random=SystemRandom(),

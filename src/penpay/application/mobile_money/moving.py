@@ -188,12 +188,16 @@ class Mover:
         price: Price,
         *,
         bill_reference: str | None = None,
+        receipt: str | None = None,
     ) -> OperatorTransaction:
-        """Move it: journals, the record, the sender's day, the messages to both. The rules were asked before."""
+        """Move it: journals, the record, the sender's day, the messages to both. The rules were asked before.
+
+        `receipt`: one that was reserved; None: the next one.
+        """
         source, target, merchant = parties.source, parties.target, parties.merchant
         transaction = OperatorTransaction(
             id=OperatorTransactionId(work.ids.new()),
-            receipt=next_receipt(work),
+            receipt=receipt or next_receipt(work),
             operation=operation,
             source_id=source.id,
             target_id=target.id,
@@ -290,6 +294,8 @@ class Move:
     bill_reference: str | None = None
     pin: PinAnswer | None = None
     """None: no PIN was given."""
+    receipt: str | None = None
+    """One that was reserved for it."""
 
 
 class MoveHandler:
@@ -323,7 +329,13 @@ class MoveHandler:
         parties = self.parties(command, source, work)
         price = self._mover.require(work, command.operation, parties, command.amount)
         transaction = self._mover.carry_out(
-            work, command.operation, parties, command.amount, price, bill_reference=command.bill_reference
+            work,
+            command.operation,
+            parties,
+            command.amount,
+            price,
+            bill_reference=command.bill_reference,
+            receipt=command.receipt,
         )
         return receipt_view(work, transaction, source.wallet)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from penpay.application.mobile_money import (
+    c2b,
     care,
     cash_out,
     daraja_requests,
@@ -98,6 +99,9 @@ def handlers(policy: OperatorPolicy, excise: ExciseRates) -> Mapping[type, tuple
         stk_payments.AcceptPush: stk_payments.AcceptPushHandler(),
         daraja_requests.AcceptRequest: daraja_requests.AcceptRequestHandler(),
         settling.SettleCharges: settling.SettleChargesHandler(excise),
+        c2b.RegisterUrls: c2b.RegisterUrlsHandler(),
+        c2b.RegisterPull: c2b.RegisterPullHandler(),
+        c2b.ReserveReceipt: c2b.ReserveReceiptHandler(mover),
     }
     carry_out = daraja_requests.CarryOutHandler(PayingOut(mover), PayingMerchants(), ReversingByReceipt())
     return {
@@ -322,7 +326,7 @@ class Operator:
         return push
 
     async def _answer(self, push: StkPush, answer: PinAnswer | PushResult) -> StkPush:
-        merchant = await self.merchant(push.short_code)
+        merchant = await self.merchant(push.paid_number)
         ended: StkPush = await self.do(stk_payments.AnswerPush(push=push, merchant=merchant, answer=answer))
         return ended
 

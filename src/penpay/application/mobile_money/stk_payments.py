@@ -68,6 +68,8 @@ class AcceptPush:
     callback_url: str
     lives_ms: int
     """Silence this long ends it."""
+    till: str | None = None
+    """The till to pay, if not the number that asks."""
 
 
 class AcceptPushHandler:
@@ -101,6 +103,7 @@ class AcceptPushHandler:
             state=PushState.PROMPTED,
             accepted_at=work.now,
             due_at=work.now + timedelta(milliseconds=command.lives_ms),
+            till=command.till,
         )
         work.put(STK_PUSHES, command.checkout_request_id, push)
         if payer is not None:
@@ -117,6 +120,7 @@ class AnswerPush:
     push: StkPush
     """As last read; whether it is still open is decided on the row."""
     merchant: Merchant
+    """The number that is paid."""
     answer: PinAnswer | PushResult
 
 
@@ -182,8 +186,9 @@ class AnswerPushHandler:
             if text is not None:
                 tell(work, payer.id, text)
             return push.fail(_BARRED[bar], work.now)
+        reference = push.account_reference if push.till is None else None
         transaction = self._mover.carry_out(
-            work, Operation.TRANSFER, parties, push.amount, price, bill_reference=push.account_reference
+            work, Operation.TRANSFER, parties, push.amount, price, bill_reference=reference
         )
         return push.pay(transaction.receipt, work.now)
 

@@ -201,6 +201,11 @@ class WrongCode(DomainError):
     title = "The cash-out code is wrong, used, cancelled or too old."
 
 
+class UrlsRegistered(DomainError):
+    code = "urls_registered"
+    title = "This short code has registered its addresses already."
+
+
 # -- payments pushed to a phone, and requests of merchants
 
 

@@ -36,6 +36,7 @@ ABOVE_MAXIMUM = PushResult("3", "Declined due to limit rule: greater than the ma
 ABOVE_DAILY_LIMIT = PushResult("4", "Declined due to limit rule: would exceed daily transfer limit.")
 REPEATED = PushResult("17", "Rule limited.")
 CANCELLED = PushResult("1032", "Request cancelled by user")
+WRONG_STORE = PushResult("2002", "Agent number and Store number do not match")
 NO_RESPONSE = PushResult("1037", "No response from user.")
 UNREACHABLE = PushResult("1037", "DS timeout user cannot be reached.")
 WRONG_PIN = PushResult("2001", "The initiator information is invalid.")
@@ -70,11 +71,18 @@ class StkPush:
     receipt: str | None = None
     ended_at: datetime | None = None
     version: int = 0
+    till: str | None = None
+    """The till that is paid; None: the PayBill number that asked, `short_code`."""
 
     @property
     def wallet(self) -> str | None:
         """The ledger code of the wallet it is paid from."""
         return None if self.customer_id is None else wallet_of(CustomerType.SUBSCRIBER, self.customer_id)
+
+    @property
+    def paid_number(self) -> str:
+        """The number that the money is for."""
+        return self.till or self.short_code
 
     @property
     def silence(self) -> PushResult:

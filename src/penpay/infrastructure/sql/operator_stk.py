@@ -73,6 +73,7 @@ class StkPushRepository:
             receipt=row.receipt,
             ended_at=row.ended_at,
             version=row.version,
+            till=row.till,
         )
 
     def row(self, value: StkPush) -> Row:
@@ -98,6 +99,7 @@ class StkPushRepository:
             value.due_at,
             value.ended_at,
             value.version,
+            value.till,
         )
 
     def identity(self, value: StkPush) -> Row:

@@ -97,10 +97,33 @@ stk_pushes = Table(
     Column("due_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("version", BigInteger, nullable=False),
+    # What revision 0006 added stands behind what was there.
+    Column("till", Word(7)),
     CheckConstraint("amount_cents > 0", name="amount"),
     CheckConstraint("state IN ('PROMPTED', 'PAID', 'FAILED')", name="state"),
     CheckConstraint("(state = 'PAID') = (receipt IS NOT NULL)", name="receipt"),
     Index("ix_stk_pushes_state_due_at", "state", "due_at"),
+)
+
+operator_c2b_urls = Table(
+    "operator_c2b_urls",
+    metadata,
+    Column("short_code", Word(7), ForeignKey("operator_merchants.short_code"), primary_key=True),
+    Column("api", Word(2), nullable=False),
+    Column("default_action", Word(9), nullable=False),
+    Column("addresses_sealed", Sealed, nullable=False),
+    Column("registered_at", Moment, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("api IN ('v1', 'v2')", name="api"),
+    CheckConstraint("default_action IN ('Completed', 'Cancelled')", name="default_action"),
+)
+
+operator_pull_registrations = Table(
+    "operator_pull_registrations",
+    metadata,
+    Column("short_code", Word(7), ForeignKey("operator_merchants.short_code"), primary_key=True),
+    Column("contact_sealed", Sealed, nullable=False),
+    Column("registered_at", Moment, nullable=False),
 )
 
 operator_receipts = Table(
@@ -134,6 +157,7 @@ operator_transactions = Table(
     CheckConstraint("amount_cents > 0", name="amount"),
     CheckConstraint("reversed_cents BETWEEN 0 AND amount_cents", name="reversed"),
     CheckConstraint("payer_fee_cents >= 0 AND payee_fee_cents >= 0 AND excise_cents >= 0", name="fees"),
+    Index("ix_operator_transactions_short_code_happened_at", "short_code", "happened_at"),
 )
 
 daraja_requests = Table(

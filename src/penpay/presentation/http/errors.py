@@ -98,6 +98,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "conversation_id_taken": 409,
         "request_ended": 409,
         "request_not_found": 404,
+        "urls_registered": 409,
         # Ours to put right; the same request may be sent again.
         "fx_unavailable": 503,
         "overloaded": 503,

@@ -9,19 +9,24 @@ from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from penpay.domain.mobile_money.merchant import parse_short_code
 from penpay.domain.mobile_money.stk_push import PushResult
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.daraja.answers import json_response
 from penpay.sandbox.daraja.app import DarajaApi, api_of
+from penpay.sandbox.daraja.notifications import BillPayment
+from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.daraja.wire import MalformedJson, read_object, write_json
 from penpay.sandbox.faults import Fault, FaultRule
 from penpay.sandbox.phone import Prompt, SimulatedPhone, StandingAnswer
 
 router = APIRouter(prefix="/sandbox")
 _SHOWN_MESSAGES = 50
+_SWITCHES = TypeAdapter(DarajaSwitches)
 
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -55,6 +60,14 @@ class NewRule(_Body):
     amount_cents: int | None = None
     times: Annotated[int, Field(gt=0)] | None = 1
     permille: Annotated[int, Field(ge=1, le=1000)] = 1000
+
+
+class NewBillPayment(_Body):
+    phone: str
+    short_code: str
+    account: str | None = None
+    amount_cents: Annotated[int, Field(gt=0)]
+    pin: str | None = None
 
 
 @router.post("/subscribers")
@@ -121,6 +134,45 @@ async def set_standing_answer(request: Request, phone: str) -> Response:
     return Response(status_code=204)
 
 
+@router.post("/c2b")
+async def pay_bill(request: Request) -> Response:
+    """Pay a PayBill number, or a till (no account); a PIN is asked for only if one is given. A repeat pays again."""
+    body = await _read(NewBillPayment, request)
+    payment = BillPayment(
+        phone=PhoneNumber.parse(body.phone),
+        short_code=parse_short_code(body.short_code),
+        account=body.account,
+        amount=Money(body.amount_cents, Currency.KES),
+        pin=body.pin,
+    )
+    return json_response(200, {"receipt": await api_of(request).c2b.pay_bill(payment)})
+
+
+@router.get("/switches")
+async def list_switches(request: Request) -> Response:
+    """Every switch by its name."""
+    return json_response(200, asdict(api_of(request).switches.now))
+
+
+@router.put("/switches")
+async def set_switches(request: Request) -> Response:
+    """Change the switches that are named, e.g. {"external_validation": true}; the others stay. All are answered."""
+    board = api_of(request).switches
+    try:
+        changes = read_object(await request.body())
+    except MalformedJson:
+        raise InvalidRequest("The body is no JSON object.") from None
+    before = asdict(board.now)
+    unknown = sorted(changes.keys() - before.keys())
+    if unknown:
+        raise InvalidRequest("There is no such switch.", unknown=unknown, switches=sorted(before))
+    try:
+        board.now = _SWITCHES.validate_json(write_json(before | changes), strict=True)
+    except ValidationError as error:
+        raise InvalidRequest(errors=_errors(error)) from None
+    return json_response(200, asdict(board.now))
+
+
 @router.get("/faults")
 async def list_faults(request: Request) -> Response:
     """The rules that can still strike."""
@@ -161,8 +213,11 @@ async def _read(model: type[_M], request: Request) -> _M:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-        raise InvalidRequest(errors=found) from None
+        raise InvalidRequest(errors=_errors(error)) from None
+
+
+def _errors(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
 
 
 async def _handset(api: DarajaApi, phone: str) -> SimulatedPhone:

@@ -43,8 +43,10 @@ def invalid_token(call: DarajaCall = DarajaCall.PUSH, token: str = "") -> Daraja
     """What each call answers to an unknown or old token; some tell the token back (daraja.md §1.3)."""
     if call in {DarajaCall.B2C, DarajaCall.BALANCE}:
         return DarajaRefusal(401, "401.002.01", f"Error Occurred - Invalid Access Token - {token}")
-    if call in {DarajaCall.B2B, DarajaCall.STATUS}:
+    if call in {DarajaCall.B2B, DarajaCall.STATUS, DarajaCall.C2B_REGISTER, DarajaCall.C2B_SIMULATE}:
         return DarajaRefusal(400, "400.003.01", "Invalid Access Token")
+    if call is DarajaCall.PULL:
+        return DarajaRefusal(401, "401.001", "Invalid Access Token")
     return DarajaRefusal(404, "404.001.03", "Invalid Access Token")
 
 

@@ -17,10 +17,12 @@ from penpay.domain.mobile_money.stk_push import StkPush
 from penpay.domain.shared.errors import DomainError, Overloaded
 from penpay.sandbox.daraja import answers
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_field, json_response, merchant_refusal
+from penpay.sandbox.daraja.departures import Departures, departure
 from penpay.sandbox.daraja.initiated import InitiatedDesk
+from penpay.sandbox.daraja.notifications import C2bDesk
 from penpay.sandbox.daraja.requests import Caller, parse_push, parse_query, read_body
 from penpay.sandbox.daraja.stk import StkDesk
-from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches, PendingStyle
+from penpay.sandbox.daraja.switches import DarajaCredentials, PendingStyle, SwitchBoard
 from penpay.sandbox.daraja.tokens import TokenDesk, WrongConsumer
 from penpay.sandbox.faults import DarajaCall, FaultPlan, SlowReply, Spoilt, SpoiltReply, StuckPending
 
@@ -34,6 +36,7 @@ _SANDBOX_STATUS: Mapping[str, int] = {
     "invalid_phone_number": 422,
     "invalid_pin": 422,
     "invalid_request": 422,
+    "invalid_short_code": 422,
     "merchant_not_found": 404,
     "customer_not_found": 404,
     "overloaded": 503,
@@ -66,9 +69,10 @@ class DarajaApi:
     operator: Operator
     desk: StkDesk
     initiated: InitiatedDesk
+    c2b: C2bDesk
     tokens: TokenDesk
     faults: FaultPlan
-    switches: DarajaSwitches
+    switches: SwitchBoard
     credentials: DarajaCredentials
     query_limit: QueryLimit
     clock: Clock
@@ -141,13 +145,13 @@ async def process_request(request: Request) -> Response:
     api = api_of(request)
     api.tokens.require(request.headers.get("authorization", ""))
     fields = read_body(request.headers.get("content-type", ""), await request.body())
-    order = parse_push(fields, strict_urls=api.switches.strict_callback_urls)
+    order = parse_push(fields, strict_urls=api.switches.now.strict_callback_urls)
     merchant = await api.merchant(order.caller)
     concerned = (order.phone.msisdn, order.amount.cents)
     early = api.spoilt(DarajaCall.PUSH, concerned, done=False)
     if early is not None:
         return early
-    push = await api.desk.accept(order, merchant)
+    push = await api.desk.accept(order, merchant, departure(request))
     answer = {
         "MerchantRequestID": push.merchant_request_id,
         "CheckoutRequestID": push.checkout_request_id,
@@ -162,7 +166,7 @@ async def process_request(request: Request) -> Response:
 async def query(request: Request) -> Response:
     api = api_of(request)
     api.tokens.require(request.headers.get("authorization", ""))
-    if api.switches.limit_queries:
+    if api.switches.now.limit_queries:
         api.query_limit.pass_one()
     asked = parse_query(read_body(request.headers.get("content-type", ""), await request.body()))
     merchant = await api.merchant(asked.caller)
@@ -180,7 +184,7 @@ async def query(request: Request) -> Response:
 
 def _query_answer(api: DarajaApi, push: StkPush, *, pending: bool) -> Response:
     """All values are strings; amount, receipt and phone are not told (daraja.md §2.4)."""
-    if pending and api.switches.pending_style is PendingStyle.ERROR_500:
+    if pending and api.switches.now.pending_style is PendingStyle.ERROR_500:
         return answers.refusal(merchant_refusal(_PENDING_OLD), api.random)
     code, text = ("4999", _PENDING) if pending or push.result is None else (push.result.code, push.result.text)
     body = {
@@ -240,6 +244,7 @@ def create_app(api: DarajaApi, *extra: APIRouter) -> FastAPI:
     """The HTTP application of one sandbox; `extra` routers are served beside Daraja's paths."""
     app = FastAPI(openapi_url=None, exception_handlers=dict(_HANDLERS))
     app.state.daraja = api
+    app.add_middleware(Departures)
     for each in (router, *extra):
         app.include_router(each)
     return app

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from typing import Final
 
 import httpx
 
-from penpay.application.shared.ports import Clock
+from penpay.application.shared.ports import Clock, Random
 from penpay.domain.mobile_money.stk_push import PushResult, PushState, StkPush
-from penpay.sandbox.daraja.switches import DarajaSwitches
-from penpay.sandbox.daraja.wire import digits_of_time, write_json
+from penpay.sandbox.daraja.callback_hosts import led_home, parse_hosts
+from penpay.sandbox.daraja.switches import BalanceItem, DarajaSwitches, SwitchBoard
+from penpay.sandbox.daraja.wire import decimal_of, digits_of_time, write_json
 from penpay.sandbox.faults import AlteredCallback, FaultPlan, LateCallback, LostCallback, RepeatedCallback
 
 _OK = 200
@@ -20,7 +21,11 @@ _OK = 200
 _log = logging.getLogger(__name__)
 
 
-def callback_body(push: StkPush, altered: AlteredCallback | None = None) -> str:
+_CERTAIN = 1000
+_USUAL: Final = DarajaSwitches()
+
+
+def callback_body(push: StkPush, altered: AlteredCallback | None = None, switches: DarajaSwitches = _USUAL) -> str:
     """The JSON text for a push that is over. Raises ValueError for one that is not."""
     if push.result is None or push.ended_at is None:
         raise ValueError("A push that is not over has no callback.")
@@ -31,7 +36,7 @@ def callback_body(push: StkPush, altered: AlteredCallback | None = None) -> str:
         "ResultDesc": push.result.text,
     }
     if push.state is PushState.PAID:
-        callback["CallbackMetadata"] = {"Item": _metadata(push, push.ended_at, altered)}
+        callback["CallbackMetadata"] = {"Item": _metadata(push, push.ended_at, switches, altered)}
     return write_json({"Body": {"stkCallback": callback}})
 
 
@@ -39,16 +44,21 @@ def _code(result: PushResult) -> int | str:
     return int(result.code) if result.code.isascii() and result.code.isdigit() else result.code
 
 
-def _metadata(push: StkPush, ended_at: datetime, altered: AlteredCallback | None) -> list[dict[str, object]]:
+def _metadata(
+    push: StkPush, ended_at: datetime, switches: DarajaSwitches, altered: AlteredCallback | None
+) -> list[dict[str, object]]:
     cents = push.amount.cents
     msisdn = push.phone.msisdn
     if altered is not None:
         cents = cents if altered.amount_cents is None else altered.amount_cents
         msisdn = msisdn if altered.msisdn is None else altered.msisdn
+    if switches.masked_push_phone:
+        msisdn = f"{msisdn[:4]}*****{msisdn[-3:]}"
+    balance: list[dict[str, object]] = [{"Name": "Balance"}] if switches.balance_item is BalanceItem.VALUELESS else []
     return [
-        {"Name": "Amount", "Value": Decimal(cents).scaleb(-2)},
+        {"Name": "Amount", "Value": decimal_of(cents)},
         {"Name": "MpesaReceiptNumber", "Value": push.receipt},
-        {"Name": "Balance"},
+        *balance,
         {"Name": "TransactionDate", "Value": int(digits_of_time(ended_at))},
         {"Name": "PhoneNumber", "Value": int(msisdn) if msisdn.isdigit() else msisdn},
     ]
@@ -70,11 +80,14 @@ class Callback:
 class CallbackSender:
     """Sends each callback over the client it was given, as often as the switches and the fault plan say."""
 
-    def __init__(self, *, client: httpx.AsyncClient, faults: FaultPlan, switches: DarajaSwitches, clock: Clock) -> None:
+    def __init__(
+        self, *, client: httpx.AsyncClient, faults: FaultPlan, switches: SwitchBoard, clock: Clock, random: Random
+    ) -> None:
         self._client = client
         self._faults = faults
         self._switches = switches
         self._clock = clock
+        self._random = random
 
     async def send_push(self, push: StkPush) -> None:
         """Tell the merchant how a push ended."""
@@ -83,7 +96,7 @@ class CallbackSender:
         await self.send(
             Callback(
                 url=push.callback_url,
-                body=callback_body(push, altered),
+                body=callback_body(push, altered, self._switches.now),
                 about=f"push {push.id}",
                 msisdn=msisdn,
                 amount_cents=cents,
@@ -93,26 +106,36 @@ class CallbackSender:
     async def send(self, callback: Callback) -> None:
         """Tell a merchant, or not, as the faults have it. One that cannot be reached has lost the callback."""
         msisdn, cents = callback.msisdn, callback.amount_cents
-        if self._faults.take(LostCallback, msisdn=msisdn, amount_cents=cents) is not None:
+        if self._faults.take(LostCallback, msisdn=msisdn, amount_cents=cents) is not None or self._is_dropped():
             return
         late = self._faults.take(LateCallback, msisdn=msisdn, amount_cents=cents)
-        await self._clock.sleep(self._switches.callback_delay_ms if late is None else late.milliseconds)
+        await self._clock.sleep(self._switches.now.callback_delay_ms if late is None else late.milliseconds)
         repeated = self._faults.take(RepeatedCallback, msisdn=msisdn, amount_cents=cents)
-        for _ in range(1 if repeated is None else repeated.times):
+        for _ in range(self._switches.now.callback_times if repeated is None else repeated.times):
             await self._deliver(callback)
 
+    async def post(self, url: str, body: str) -> httpx.Response:
+        """Post JSON text once, to where the switches say this host is served. Raises httpx.HTTPError, InvalidURL."""
+        to, headers = led_home(url, parse_hosts(self._switches.now.callback_hosts))
+        return await self._client.post(
+            to, content=body.encode(), headers={"Content-Type": "application/json", **headers}
+        )
+
+    def _is_dropped(self) -> bool:
+        permille = self._switches.now.callback_dropped_permille
+        return permille > 0 and self._random.below(_CERTAIN) < permille
+
     async def _deliver(self, callback: Callback) -> None:
-        for attempt in range(1, self._switches.callback_tries + 1):
+        tries = self._switches.now.callback_tries
+        for attempt in range(1, tries + 1):
             if await self._arrives(callback):
                 return
-            if attempt < self._switches.callback_tries:
-                await self._clock.sleep(self._switches.callback_retry_after_ms)
+            if attempt < tries:
+                await self._clock.sleep(self._switches.now.callback_retry_after_ms)
 
     async def _arrives(self, callback: Callback) -> bool:
         try:
-            response = await self._client.post(
-                callback.url, content=callback.body.encode(), headers={"Content-Type": "application/json"}
-            )
+            response = await self.post(callback.url, callback.body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             _log.warning("callback of %s not delivered: %s", callback.about, type(error).__name__)
             return False

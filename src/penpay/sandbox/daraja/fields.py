@@ -1,4 +1,7 @@
-"""Single fields of a request, read as liberally as the real service reads them: numbers and numeric strings alike."""
+"""The fields that many calls share, each refused by the name of its key when it is missing or wrong (daraja.md §1.3).
+
+Numbers and numeric strings are both taken, as the real service does.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def text_of(fields: Mapping[str, object], key: str) -> str:
 
 
 def short_code_of(fields: Mapping[str, object], key: str) -> str:
-    """Raises DarajaRefusal."""
+    """A merchant's number. Raises DarajaRefusal."""
     try:
         return parse_short_code(text_of(fields, key))
     except InvalidShortCode:
@@ -36,7 +39,7 @@ def short_code_of(fields: Mapping[str, object], key: str) -> str:
 
 
 def phone_of(fields: Mapping[str, object], key: str) -> PhoneNumber:
-    """Raises DarajaRefusal for anything but twelve digits of a Kenyan number."""
+    """A number of twelve digits, without a plus. Raises DarajaRefusal."""
     try:
         return PhoneNumber("+" + text_of(fields, key))
     except InvalidPhoneNumber:
@@ -44,7 +47,7 @@ def phone_of(fields: Mapping[str, object], key: str) -> PhoneNumber:
 
 
 def shillings_of(fields: Mapping[str, object], key: str) -> Money:
-    """Whole shillings above zero. Raises DarajaRefusal."""
+    """A whole number of shillings, at least one. Raises DarajaRefusal."""
     shillings = text_of(fields, key)
     if _SHILLINGS.fullmatch(shillings) is None:
         raise invalid_field(key)
@@ -52,7 +55,7 @@ def shillings_of(fields: Mapping[str, object], key: str) -> Money:
 
 
 def url_of(fields: Mapping[str, object], key: str, *, strict: bool) -> str:
-    """An address to call back; with `strict` only https, and not this machine. Raises DarajaRefusal."""
+    """Where something is to be sent; `strict` refuses http and loopback. Raises DarajaRefusal."""
     url = text_of(fields, key)
     if not _is_callback_url(url, strict=strict):
         raise invalid_field(key)

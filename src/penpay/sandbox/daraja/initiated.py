@@ -31,7 +31,7 @@ from penpay.sandbox.daraja.initiator_requests import InitiatorRequest
 from penpay.sandbox.daraja.initiators import Initiators
 from penpay.sandbox.daraja.results import Told, result_body
 from penpay.sandbox.daraja.stk import Spawn
-from penpay.sandbox.daraja.switches import AfterTimeout, DarajaSwitches
+from penpay.sandbox.daraja.switches import AfterTimeout, SwitchBoard
 from penpay.sandbox.faults import CallbackFirst, DarajaCall, FaultPlan, ForcedResult, QueuedTooLong
 
 _RECEIPT: Final = re.compile(r"[A-Z0-9]{10}", re.ASCII)
@@ -51,7 +51,7 @@ class InitiatedDesk:
         initiators: Initiators,
         callbacks: CallbackSender,
         faults: FaultPlan,
-        switches: DarajaSwitches,
+        switches: SwitchBoard,
         clock: Clock,
         random: Random,
         spawn: Spawn,
@@ -103,7 +103,7 @@ class InitiatedDesk:
         queued = self._faults.take(QueuedTooLong, msisdn=msisdn, amount_cents=cents)
         forced = self._faults.take(ForcedResult, msisdn=msisdn, amount_cents=cents)
         if queued is not None:
-            dropped = self._switches.after_timeout is AfterTimeout.DROPPED
+            dropped = self._switches.now.after_timeout is AfterTimeout.DROPPED
             if dropped and await self._finish(request, results.QUEUED_TOO_LONG) is None:
                 return
             await self._post(request, request.details.queue_timeout_url, request.details.body)
@@ -118,7 +118,7 @@ class InitiatedDesk:
         outcome = await self._finish(request, refusal)
         if outcome is not None:
             moved = await self._told(outcome)
-            body = result_body(outcome, moved, as_object=self._switches.result_parameters_as_object)
+            body = result_body(outcome, moved, as_object=self._switches.now.result_parameters_as_object)
             await self._post(outcome.request, outcome.request.details.result_url, body)
         told.set()
 

@@ -77,7 +77,7 @@ async def _initiated(request: Request, call: DarajaCall, parse: Parse) -> Respon
     api.tokens.require(authorization, call)
     body = await request.body()
     fields = read_body(request.headers.get("content-type", ""), body)
-    asked = parse(Incoming(fields, body.decode(errors="replace"), api.switches.strict_callback_urls))
+    asked = parse(Incoming(fields, body.decode(errors="replace"), api.switches.now.strict_callback_urls))
     early = api.spoilt(call, asked.concerned, done=False, authorization=authorization)
     if early is not None:
         return early

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from penpay.domain.mobile_money import daraja_request as results
 from penpay.domain.mobile_money.daraja_request import RequestResult
-from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
+from penpay.sandbox.daraja.switches import DarajaCredentials, SwitchBoard
 from penpay.sandbox.faults import DarajaCall
 
 _KEY_BITS: Final = 2048
@@ -93,7 +93,7 @@ class Initiators:
     """Who may act for which merchant."""
 
     def __init__(
-        self, *, credentials: DarajaCredentials, switches: DarajaSwitches, key: Callable[[], SecurityKey] | None
+        self, *, credentials: DarajaCredentials, switches: SwitchBoard, key: Callable[[], SecurityKey] | None
     ) -> None:
         """`key`: called when it is first needed; None for a sandbox without one, which opens no credential."""
         self._credentials = credentials
@@ -138,5 +138,5 @@ class Initiators:
             return False
         told = None if self.key is None else self.key.opened(sealed)
         if told is None:
-            return not self._switches.check_security_credentials
+            return not self._switches.now.check_security_credentials
         return hmac.compare_digest(told, password.encode())

@@ -19,7 +19,7 @@ from penpay.sandbox.daraja.fields import phone_of, shillings_of, short_code_of, 
 from penpay.sandbox.daraja.wire import MalformedJson, read_object
 
 PAY_BILL = "CustomerPayBillOnline"
-_BUY_GOODS = "CustomerBuyGoodsOnline"
+BUY_GOODS = "CustomerBuyGoodsOnline"
 _LONGEST_REFERENCE = 20
 _LONGEST_ID = 64
 
@@ -53,7 +53,7 @@ class PushRequest:
 
     @property
     def is_permitted(self) -> bool:
-        """Whether the product fits the receiver: a PayBill push pays the PayBill number that asked for it."""
+        """Whether it is a PayBill push that pays the number that asked for it; of a till its owner decides."""
         return self.transaction_type == PAY_BILL and self.party_b == self.caller.short_code
 
 
@@ -77,7 +77,7 @@ def parse_push(fields: Mapping[str, object], *, strict_urls: bool) -> PushReques
     """Raises DarajaRefusal naming the first field that is missing or wrong, in the documented order."""
     caller = _caller(fields)
     transaction_type = text_of(fields, "TransactionType")
-    if transaction_type not in (PAY_BILL, _BUY_GOODS):
+    if transaction_type not in (PAY_BILL, BUY_GOODS):
         raise invalid_field("TransactionType")
     amount = shillings_of(fields, "Amount")
     phone_of(fields, "PartyA")

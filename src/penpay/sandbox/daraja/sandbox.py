@@ -7,16 +7,18 @@ from collections.abc import Callable
 import httpx
 from fastapi import FastAPI
 
+from penpay.application.mobile_money.c2b import C2bBooks
 from penpay.application.mobile_money.operator import Operator
 from penpay.application.shared.ports import Clock, Random
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.sandbox.daraja import admin, initiator_calls
+from penpay.sandbox.daraja import admin, c2b, initiator_calls, pull, qr
 from penpay.sandbox.daraja.app import DarajaApi, QueryLimit, create_app
 from penpay.sandbox.daraja.callbacks import CallbackSender
 from penpay.sandbox.daraja.initiated import InitiatedDesk
 from penpay.sandbox.daraja.initiators import Initiators, SecurityKey
+from penpay.sandbox.daraja.notifications import C2bDesk
 from penpay.sandbox.daraja.stk import Spawn, StkDesk
-from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
+from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches, SwitchBoard
 from penpay.sandbox.daraja.tokens import TokenDesk
 from penpay.sandbox.faults import FaultPlan
 from penpay.sandbox.phone import SimulatedPhone
@@ -29,6 +31,7 @@ class DarajaSandbox:
         self,
         *,
         operator: Operator,
+        books: C2bBooks,
         callback_client: httpx.AsyncClient,
         clock: Clock,
         random: Random,
@@ -41,44 +44,52 @@ class DarajaSandbox:
         self.operator = operator
         self.faults = FaultPlan(random)
         self._spawn = spawn
-        callbacks = CallbackSender(client=callback_client, faults=self.faults, switches=switches, clock=clock)
+        self.switches = board = SwitchBoard(switches)
+        callbacks = CallbackSender(
+            client=callback_client, faults=self.faults, switches=board, clock=clock, random=random
+        )
         self._desk = StkDesk(
             operator=operator,
             callbacks=callbacks,
             faults=self.faults,
-            switches=switches,
+            switches=board,
             clock=clock,
             random=random,
             spawn=spawn,
         )
         self._initiated = InitiatedDesk(
             operator=operator,
-            initiators=Initiators(credentials=credentials, switches=switches, key=security_key),
+            initiators=Initiators(credentials=credentials, switches=board, key=security_key),
             callbacks=callbacks,
             faults=self.faults,
-            switches=switches,
+            switches=board,
             clock=clock,
             random=random,
             spawn=spawn,
+        )
+        self._c2b = C2bDesk(
+            operator=operator, books=books, callbacks=callbacks, switches=board, clock=clock, spawn=spawn
         )
         api = DarajaApi(
             operator=operator,
             desk=self._desk,
             initiated=self._initiated,
-            tokens=TokenDesk(credentials=credentials, switches=switches, clock=clock, random=random),
+            c2b=self._c2b,
+            tokens=TokenDesk(credentials=credentials, switches=board, clock=clock, random=random),
             faults=self.faults,
-            switches=switches,
+            switches=board,
             credentials=credentials,
             query_limit=QueryLimit(clock),
             clock=clock,
             random=random,
         )
-        self.app: FastAPI = create_app(api, initiator_calls.router, admin.router)
+        self.app: FastAPI = create_app(api, c2b.router, pull.router, qr.router, initiator_calls.router, admin.router)
 
     async def start(self) -> None:
         """Take up what was open when the sandbox stopped, and start ending what nobody answers."""
         await self._desk.resume()
         await self._initiated.resume()
+        await self._c2b.resume()
         self._spawn(self._desk.run())
 
     def phone(self, number: PhoneNumber) -> SimulatedPhone:

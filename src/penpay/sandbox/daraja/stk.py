@@ -22,6 +22,7 @@ from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.stk_push import (
     CANCELLED,
     NOT_PERMITTED,
+    WRONG_STORE,
     PushResult,
     StkPush,
     StkPushId,
@@ -31,8 +32,8 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.daraja import wire
 from penpay.sandbox.daraja.answers import merchant_refusal
 from penpay.sandbox.daraja.callbacks import CallbackSender
-from penpay.sandbox.daraja.requests import PushRequest
-from penpay.sandbox.daraja.switches import DarajaSwitches
+from penpay.sandbox.daraja.requests import BUY_GOODS, PushRequest
+from penpay.sandbox.daraja.switches import CallbackOrder, SwitchBoard
 from penpay.sandbox.faults import CallbackFirst, FaultPlan, ForcedResult
 from penpay.sandbox.phone import Habit, Prompt, SimulatedPhone, StandingAnswer
 
@@ -52,7 +53,7 @@ class StkDesk:
         operator: Operator,
         callbacks: CallbackSender,
         faults: FaultPlan,
-        switches: DarajaSwitches,
+        switches: SwitchBoard,
         clock: Clock,
         random: Random,
         spawn: Spawn,
@@ -67,6 +68,7 @@ class StkDesk:
         self._log = logging.getLogger(__name__)
         self._phones: dict[PhoneNumber, SimulatedPhone] = {}
         self._callback_sent: dict[StkPushId, asyncio.Event] = {}
+        self._answer_left: dict[StkPushId, asyncio.Event] = {}
 
     def phone(self, number: PhoneNumber) -> SimulatedPhone:
         """The handset of this number; the same one every time."""
@@ -74,27 +76,49 @@ class StkDesk:
             self._phones[number] = SimulatedPhone(number, self)
         return self._phones[number]
 
-    async def accept(self, request: PushRequest, merchant: Merchant) -> StkPush:
-        """Open a push and bring it to the handset. Raises DarajaRefusal while the subscriber has another one open."""
-        push = await self._open(request)
+    async def accept(self, request: PushRequest, merchant: Merchant, left: asyncio.Event) -> StkPush:
+        """Open a push and bring it to the handset. Raises DarajaRefusal while the subscriber has another one open.
+
+        `left` is set when the answer to the push has left.
+        """
+        number = await self._number_paid(request, merchant)
+        push = await self._open(request, number.short_code if isinstance(number, Merchant) else None)
         msisdn, cents = push.phone.msisdn, push.amount.cents
-        first = self._faults.take(CallbackFirst, msisdn=msisdn, amount_cents=cents)
+        first = self._faults.take(CallbackFirst, msisdn=msisdn, amount_cents=cents) or self._standing_order(push, left)
         sent = asyncio.Event()
         if first is not None:
             self._callback_sent[push.id] = sent
         forced = self._faults.take(ForcedResult, msisdn=msisdn, amount_cents=cents)
         if forced is not None:
             self._spawn(self._force(push, PushResult(forced.code, forced.text), forced.after_ms))
-        elif not request.is_permitted:
-            self._spawn(self._force(push, NOT_PERMITTED, 0))
+        elif isinstance(number, PushResult):
+            self._spawn(self._force(push, number, 0))
         elif push.customer_id is not None:
-            await self._show(push, merchant)
+            await self._show(push, number)
         if first is not None:
             self._spawn(self._set_later(sent, first.at_most_ms))
             await sent.wait()
         return push
 
-    async def _open(self, request: PushRequest) -> StkPush:
+    async def _number_paid(self, request: PushRequest, merchant: Merchant) -> Merchant | PushResult:
+        """The PayBill number that asks or a till of the same merchant, or why the push is not permitted."""
+        if request.transaction_type != BUY_GOODS:
+            return merchant if request.is_permitted and merchant.is_paybill else NOT_PERMITTED
+        till = await self._operator.books.merchant(request.party_b)
+        if till is None or till.is_paybill:
+            return NOT_PERMITTED
+        return till if till.customer_id == merchant.customer_id else WRONG_STORE
+
+    def _standing_order(self, push: StkPush, left: asyncio.Event) -> CallbackFirst | None:
+        """What the switches say about answer and callback of every push."""
+        switches = self._switches.now
+        if switches.callback_order is CallbackOrder.AFTER:
+            self._answer_left[push.id] = left
+        if switches.callback_order is CallbackOrder.BEFORE:
+            return CallbackFirst(at_most_ms=switches.callback_before_at_most_ms)
+        return None
+
+    async def _open(self, request: PushRequest, number: str | None) -> StkPush:
         """Commit the push under an id that is free: the form leaves little room within one second and number."""
         while True:
             order = AcceptPush(
@@ -105,7 +129,8 @@ class StkDesk:
                 amount=request.amount,
                 account_reference=request.account_reference,
                 callback_url=request.callback_url,
-                lives_ms=self._switches.prompt_timeout_ms,
+                lives_ms=self._switches.now.prompt_timeout_ms,
+                till=number if request.transaction_type == BUY_GOODS else None,
             )
             try:
                 push: StkPush = await self._operator.do(order)
@@ -127,12 +152,12 @@ class StkDesk:
         """Show the pushes that were open when the sandbox stopped; call once, before serving."""
         for push in await self._operator.books.open_pushes():
             if push.customer_id is not None:
-                await self._show(push, await self._operator.merchant(push.short_code))
+                await self._show(push, await self._operator.merchant(push.paid_number))
 
     async def run(self) -> None:
         """End what nobody answers, for ever. A sweep the database cannot take now is made up for by the next."""
         while True:
-            await self._clock.sleep(self._switches.sweep_every_ms)
+            await self._clock.sleep(self._switches.now.sweep_every_ms)
             try:
                 await self.sweep()
             except (DomainError, Transient, SQLAlchemyError, OSError) as fault:
@@ -186,6 +211,9 @@ class StkDesk:
         return push.result
 
     async def _tell(self, push: StkPush) -> None:
+        left = self._answer_left.pop(push.id, None)
+        if left is not None:
+            await left.wait()
         await self._callbacks.send_push(push)
         event = self._callback_sent.pop(push.id, None)
         if event is not None:

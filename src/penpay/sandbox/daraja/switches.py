@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
+from pydantic import Field
+
+from penpay.sandbox.daraja.callback_hosts import parse_hosts
 from penpay.sandbox.faults import DarajaCall
+
+_Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class PendingStyle(StrEnum):
@@ -24,31 +30,90 @@ class AfterTimeout(StrEnum):
     DROPPED = "DROPPED"
 
 
+class CallbackOrder(StrEnum):
+    """When the callbacks of a call may go. Faults can say otherwise for one call."""
+
+    WITH = "WITH"
+    """As soon as there is something to tell, whatever has become of the answer."""
+    BEFORE = "BEFORE"
+    """The answer waits for them, at most `callback_before_at_most_ms`."""
+    AFTER = "AFTER"
+    """Not before the answer has left."""
+
+
+class BalanceItem(StrEnum):
+    """The item `Balance` of a push's callback (daraja.md §2.2)."""
+
+    VALUELESS = "VALUELESS"
+    ABSENT = "ABSENT"
+
+
+class ExpiryStyle(StrEnum):
+    """How `expires_in` of a token is written (daraja.md §1.2)."""
+
+    STRING = "STRING"
+    NUMBER = "NUMBER"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DarajaSwitches:
     """The defaults are what was last seen of the real service, with its rate limit off."""
 
-    prompt_timeout_ms: int = 60_000
+    prompt_timeout_ms: _Milliseconds = 60_000
     """Silence this long ends a push."""
-    sweep_every_ms: int = 500
+    sweep_every_ms: _Milliseconds = 500
     """How often silence is looked for."""
     pending_style: PendingStyle = PendingStyle.CODE_4999
-    callback_delay_ms: int = 0
-    """Between the end of a push and its callback."""
-    callback_tries: int = 1
+    callback_delay_ms: _Milliseconds = 0
+    """Between what a callback tells and the callback."""
+    callback_order: CallbackOrder = CallbackOrder.WITH
+    """Of a push's callback and of a simulated payment; the confirmation of a push comes when it comes."""
+    callback_before_at_most_ms: _Milliseconds = 5_000
+    callback_times: Annotated[int, Field(ge=1)] = 1
+    """How often a callback is sent, whatever the receiver answers."""
+    callback_dropped_permille: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The chance of a callback to be lost; 1000: none is ever sent."""
+    callback_tries: Annotated[int, Field(ge=1)] = 1
     """How often a callback is sent until HTTP 200 comes back; the real one tries once (daraja.md §6.2)."""
-    callback_retry_after_ms: int = 1_000
+    callback_retry_after_ms: _Milliseconds = 1_000
+    callback_hosts: str = ""
+    """Hosts that are served on this machine, as in "shop.example=127.0.0.1:8080,…": what is sent there goes by http."""
     new_token_revokes_old: bool = False
+    token_expiry: ExpiryStyle = ExpiryStyle.STRING
     limit_queries: bool = False
     """At most five queries a minute, one at a time."""
     strict_callback_urls: bool = False
-    """Refuse http and loopback callback URLs."""
+    """Refuse http and loopback callback URLs, and registered ones with words that M-Pesa forbids (daraja.md §3.1)."""
     after_timeout: AfterTimeout = AfterTimeout.CARRIED_OUT
     check_security_credentials: bool = False
     """Refuse what was not encrypted for this sandbox. Clients of the real one carry a certificate whose private key
     nobody here has, so by default what cannot be opened passes if it has the right form."""
     result_parameters_as_object: bool = False
     """A result with one parameter tells it as an object, not as a list, and a failure tells one (daraja.md §4.4)."""
+    balance_item: BalanceItem = BalanceItem.VALUELESS
+    masked_push_phone: bool = False
+    """Whether a push's callback masks the payer's number (daraja.md §6.8)."""
+    register_once: bool = False
+    """Whether a number registers its C2B addresses once, as in production, or may do so again."""
+    external_validation: bool = False
+    """Whether merchants are asked before a payment to them moves (daraja.md §3.3)."""
+    validation_timeout_ms: _Milliseconds = 8_000
+    push_confirmation: bool = True
+    """Whether a push that was paid is also told to the registered address."""
+    plain_c2b_phone: bool = False
+    """Whether validation and confirmation tell the payer's number as it is."""
+    confirm_every_ms: Annotated[int, Field(ge=1)] = 100
+    """How often payments are looked for that a merchant is to be told."""
+
+    def __post_init__(self) -> None:
+        parse_hosts(self.callback_hosts)
+
+
+class SwitchBoard:
+    """The switches in force, changed while the sandbox runs."""
+
+    def __init__(self, switches: DarajaSwitches) -> None:
+        self.now = switches
 
 
 @dataclass(frozen=True, slots=True)

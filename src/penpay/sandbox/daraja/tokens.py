@@ -8,12 +8,12 @@ import hmac
 
 from penpay.application.shared.ports import Clock, Random
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_token
-from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
+from penpay.sandbox.daraja.switches import DarajaCredentials, ExpiryStyle, SwitchBoard
 from penpay.sandbox.daraja.wire import access_token
 from penpay.sandbox.faults import DarajaCall
 
 _LIFETIME_MS = 3_600_000
-_TOLD_SECONDS = "3599"
+_TOLD_SECONDS = 3599
 
 
 class WrongConsumer(Exception):
@@ -23,17 +23,15 @@ class WrongConsumer(Exception):
 class TokenDesk:
     """Tokens live in memory: after a restart every old token is refused, as clients must expect anyway."""
 
-    def __init__(
-        self, *, credentials: DarajaCredentials, switches: DarajaSwitches, clock: Clock, random: Random
-    ) -> None:
+    def __init__(self, *, credentials: DarajaCredentials, switches: SwitchBoard, clock: Clock, random: Random) -> None:
         self._credentials = credentials
         self._switches = switches
         self._clock = clock
         self._random = random
         self._expiry_ms: dict[str, int] = {}
 
-    def issue(self, authorization: str, grant_type: str | None) -> dict[str, str]:
-        """A new token; `expires_in` is a string, as observed. Raises DarajaRefusal, WrongConsumer."""
+    def issue(self, authorization: str, grant_type: str | None) -> dict[str, str | int]:
+        """A new token; `expires_in` is a string, as observed, or a number. Raises DarajaRefusal, WrongConsumer."""
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic" or not encoded:
             raise DarajaRefusal(400, "400.008.01", "Invalid Authentication passed")
@@ -43,11 +41,12 @@ class TokenDesk:
         if not hmac.compare_digest(_decoded(encoded.strip()), expected):
             raise WrongConsumer
         self._forget_expired()
-        if self._switches.new_token_revokes_old:
+        if self._switches.now.new_token_revokes_old:
             self._expiry_ms.clear()
         token = access_token(self._random)
         self._expiry_ms[token] = self._clock.monotonic_ms() + _LIFETIME_MS
-        return {"access_token": token, "expires_in": _TOLD_SECONDS}
+        number = self._switches.now.token_expiry is ExpiryStyle.NUMBER
+        return {"access_token": token, "expires_in": _TOLD_SECONDS if number else str(_TOLD_SECONDS)}
 
     def require(self, authorization: str, call: DarajaCall = DarajaCall.PUSH) -> None:
         """Let a call pass that carries a living token. Raises DarajaRefusal, in the words of that call."""

@@ -48,6 +48,11 @@ def write_json(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not written as JSON here.")
 
 
+def decimal_of(cents: int) -> Decimal:
+    """Cents as shillings with two decimals: 500 is 5.00."""
+    return Decimal(cents).scaleb(-2)
+
+
 def digits_of_time(at: datetime) -> str:
     """YYYYMMDDHHmmss in East Africa Time (daraja.md §6.9)."""
     return at.astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S")
