@@ -137,6 +137,7 @@ async def test_what_is_there_is_settled_and_the_rest_later(stage: Stage) -> None
     await paid_out(stage, 1, 500)
 
     first = await stage.do(settling(stage))
+    assert (-3_00, 3_00, 1_74, 26) == await charges(stage)
     with pytest.raises(InsufficientFunds):
         await stage.do(settling(stage))
     await stage.move(Operation.TRANSFER, "second", "shop", 100)
