@@ -7,21 +7,17 @@ import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penpay.domain.shared.errors import Overloaded
 from penpay.presentation.http.errors import Refuse, refusal
 
 GRACE_SECONDS: Final = 3
 """How long requests in flight may take to be answered once we stop; whoever is slower is told to come again."""
-
-
-MAX_HEAD_BYTES: Final = 64 * 1024
 
 
 class PortTaken(Exception):
@@ -37,7 +33,7 @@ async def serving(app: ASGIApp, host: str, port: int, *, refuse: Refuse = refusa
     """
     config = uvicorn.Config(
         _told_when_cut_off(app, refuse),
-        http=_BoundedHttp,
+        http="h11",  # httptools takes the body of a request that offers to upgrade, as Java's do, for another protocol
         lifespan="off",
         access_log=False,
         log_config=None,  # whoever runs the program decides what logs look like
@@ -54,36 +50,6 @@ async def serving(app: ASGIApp, host: str, port: int, *, refuse: Refuse = refusa
             yield listener.getsockname()[1]
         finally:
             await server.shutdown(sockets=[listener])
-
-
-class _BoundedHttp(HttpToolsProtocol):
-    """HTTP/1.1, with a bound to everything in a message that is not its body.
-
-    The parser keeps a header until it has all of it, and trailers as well, however much that is.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._around_body = 0
-        """Bytes of the message at hand that were no part of a body; those of its first piece are not counted."""
-
-    def data_received(self, data: bytes) -> None:
-        self._around_body += len(data)
-        super().data_received(data)
-        if self._around_body <= MAX_HEAD_BYTES or self.transport.is_closing():
-            return
-        if self.cycle is None or self.cycle.response_complete:
-            self.send_400_response("The head of the request is too long.")
-        else:
-            self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        self._around_body = 0
-        super().on_message_begin()
-
-    def on_body(self, body: bytes) -> None:
-        self._around_body -= len(body)
-        super().on_body(body)
 
 
 def _told_when_cut_off(app: ASGIApp, refuse: Refuse) -> ASGIApp:
