@@ -27,8 +27,9 @@ _SHOWN: Final = 5
 class _Load:
     """What all connections share: what to send, until when, and what came back."""
 
-    def __init__(self, requests: Sequence[bytes], begin: float, end: float) -> None:
+    def __init__(self, requests: Sequence[bytes], begin: float, end: float, *, once: bool) -> None:
         self._requests = requests
+        self._left = list(requests) if once else None
         self._chance = random.Random(1)  # noqa: S311  (a bench is to be repeatable)
         self._begin, self._end = begin, end
         self.waited: list[float] = []
@@ -37,7 +38,9 @@ class _Load:
         self.refusals: list[bytes] = []
 
     def next(self) -> bytes | None:
-        """The next request; None when the time is over."""
+        """The next request; None when the time is over. Raises IndexError when each was to be sent once, and was."""
+        if self._left is not None and time.perf_counter() < self._end:
+            return self._left.pop()
         return self._chance.choice(self._requests) if time.perf_counter() < self._end else None
 
     def answered(self, asked: float, head: bytes, body: bytes) -> None:
@@ -94,10 +97,18 @@ class _Customer(asyncio.Protocol):
             self.done.set_exception(ConnectionError(why))
 
 
+def _at(keys: Sequence[str], value: Any) -> Any:
+    for key in keys:
+        value = value[key]
+    return value
+
+
 async def _run(task: dict[str, Any]) -> dict[str, object]:
     started, worked = time.perf_counter(), time.process_time()
     begin = started + task["warm_up_seconds"]
-    load = _Load([text.encode() for text in task["requests"]], begin, begin + task["measured_seconds"])
+    load = _Load(
+        [text.encode() for text in task["requests"]], begin, begin + task["measured_seconds"], once=task["once"]
+    )
     loop = asyncio.get_running_loop()
     customers = [
         (await loop.create_connection(lambda: _Customer(load), "127.0.0.1", task["port"]))[1]
@@ -115,7 +126,7 @@ async def _run(task: dict[str, Any]) -> dict[str, object]:
         "cpu": cpu,
         "refused": bool(load.refusals),
         "refusals": [text.decode(errors="replace") for text in load.refusals[:_SHOWN]],
-        "transactions": [orjson.loads(body)["data"]["transactionId"] for body in load.bodies],
+        "answers": [_at(task["answer"], orjson.loads(body)) for body in load.bodies],
     }
 
 

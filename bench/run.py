@@ -23,8 +23,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench import pushes, transfers
 from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
-from bench.transfers import CONNECTIONS, serving
+from bench.serving import CONNECTIONS, HttpRound
 from penpay.infrastructure.system import tune_garbage_collection
 from tests.servers import mariadb, postgresql
 from tests.servers.postgresql import PostgresqlServer
@@ -62,6 +63,8 @@ def main() -> None:
         versions["postgresql"] = server.execute("SHOW server_version")
     with tempfile.TemporaryDirectory() as directory:
         measured += uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
+    with tempfile.TemporaryDirectory() as directory:
+        measured += uvloop.run(_pushes(f"sqlite+aiosqlite:///{directory}"))
     with mariadb.running(mariadb.DURABLE) as other:
         measured += uvloop.run(_postings("mariadb", other.url(other.create_database())))
         ((versions["mariadb"],),) = other.execute("SELECT VERSION()")
@@ -94,10 +97,10 @@ async def _transfers(engine: str, url: str) -> list[Result]:
     """The same over HTTP; who asks and who serves are processes of their own."""
     rounds: dict[Variant, list[Round]] = {variant: [] for variant in VARIANTS}
     cpu: dict[Variant, list[float]] = {variant: [] for variant in VARIANTS}
-    async with serving(url) as transfers:
+    async with transfers.serving(url) as serving:
         for _ in range(ROUNDS):
             for variant in VARIANTS:
-                one = transfers.round(variant)
+                one = serving.round(variant)
                 rounds[variant].append(one.measured)
                 cpu[variant].append(one.load_cpu)
                 rate = f"{one.measured.per_second:,.0f}/s"
@@ -106,6 +109,19 @@ async def _transfers(engine: str, url: str) -> list[Result]:
     for result, variant in zip(results, VARIANTS, strict=True):
         result.ratios["load_cpu"] = round(statistics.median(cpu[variant]), 2)
     return results
+
+
+async def _pushes(folder: str) -> list[Result]:
+    """Pushes that the sandbox accepts, on its embedded database."""
+    rounds: list[HttpRound] = []
+    async with pushes.serving(f"{folder}/operator.db", f"{folder}/deriv.db", ROUNDS) as serving:
+        for _ in range(ROUNDS):
+            rounds.append(serving.round())
+            rate = f"{rounds[-1].measured.per_second:,.0f}/s"
+            _say(f"sandbox_pushes sqlite: {rate}, asking took {rounds[-1].load_cpu:.0%} of a core")
+    result = _median("sandbox_pushes", "sqlite", "spread", "requests/s", [one.measured for one in rounds])
+    result.ratios["load_cpu"] = round(statistics.median(one.load_cpu for one in rounds), 2)
+    return [result]
 
 
 def _medians(bench: str, engine: str, unit: str, rounds: Mapping[Variant, Sequence[Round]]) -> list[Result]:

@@ -8,61 +8,42 @@ costs a fee, so that the accounts of fees and of excise duty are in all of them.
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import random
 import re
 import secrets
-import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import orjson
 from sqlalchemy import select
 
-from bench.postings import MEASURED_SECONDS, WARM_UP_SECONDS, Round, Variant
+from bench.postings import Variant
+from bench.serving import HttpRound, ask, environment, opened, served
 from penpay.application.mobile_money.care import SetSuperAgent
 from penpay.application.mobile_money.float_issue import AssignFloat
 from penpay.application.mobile_money.moving import Move
 from penpay.application.mobile_money.registration import Person, RegisterCustomer
 from penpay.application.mobile_money.rows import Address, UserType
 from penpay.application.mobile_money.tariffs import SetCharge
-from penpay.bootstrap import OperatorProcess, operator_policy, real_ports
-from penpay.config import load_operator_settings
+from penpay.bootstrap import OperatorProcess
 from penpay.domain.mobile_money.administrator import Administrator, AdministratorRole
 from penpay.domain.mobile_money.customer import Customer, CustomerType
 from penpay.domain.mobile_money.transaction import Operation
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
-from penpay.infrastructure.security.keys import KEY_BYTES
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.operator_tables import operator_transactions
 from penpay.infrastructure.sql.queries import SqlLedgerBooks
 
-CONNECTIONS: Final = 64
 CUSTOMERS: Final = 4_000
 EACH_HAS: Final = Money(1_000_000_00, Currency.KES)
 AMOUNT: Final = Money(10_00, Currency.KES)
 FEE: Final = Money(1_00, Currency.KES)
 _SUBSCRIBER: Final = CustomerType.SUBSCRIBER
-_ROOT: Final = Path(__file__).parent.parent
 _SERVES: Final = re.compile(r"The operator serves http://127\.0\.0\.1:(\d+)\.")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRound:
-    """What one round came to."""
-
-    measured: Round
-    load_cpu: float
-    """The part of one core that the asking took."""
 
 
 class Transfers:
@@ -76,26 +57,9 @@ class Transfers:
 
     def round(self, variant: Variant) -> HttpRound:
         """Measure for a while, after a warm-up. Exits when anything but 200 is answered."""
-        task = {
-            "port": self._port,
-            "connections": CONNECTIONS,
-            "warm_up_seconds": WARM_UP_SECONDS,
-            "measured_seconds": MEASURED_SECONDS,
-            "requests": self._requests[variant],
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.load"],
-            input=orjson.dumps(task),
-            stdout=subprocess.PIPE,
-            cwd=_ROOT,
-            check=True,
-            timeout=60 + WARM_UP_SECONDS + MEASURED_SECONDS,
-        )
-        found = orjson.loads(done.stdout)
-        if found["refused"]:
-            sys.exit("The operator refused transfers:\n" + "\n\n".join(found["refusals"]))
-        self.answered += found["transactions"]
-        return HttpRound(Round(found["per_second"], found["p50_ms"], found["p99_ms"]), found["cpu"])
+        found = ask(self._port, self._requests[variant], once=False, answer=("data", "transactionId"))
+        self.answered += found.answers
+        return found
 
 
 @asynccontextmanager
@@ -105,64 +69,17 @@ async def serving(url: str) -> AsyncIterator[Transfers]:
     At the end it is stopped and its books are read. Exits unless every transfer that was answered with 200 stands in
     them once, nothing else does, and the money adds up.
     """
-    environment = _environment(url)
+    settings = environment(url)
     engine = open_engine(url)
     await upgrade(engine)
     await engine.dispose()
-    async with _opened(environment) as process:
+    async with opened(settings) as process:
         requests = await _prepare(process)
-    with _served(environment) as port:
+    with served(settings, "operator", "serve", told=_SERVES) as port:
         transfers = Transfers(port, requests)
         yield transfers
-    async with _opened(environment) as process:
+    async with opened(settings) as process:
         await _count(process, transfers.answered)
-
-
-def _environment(url: str) -> Mapping[str, str]:
-    """The settings of this operator, with keys of its own."""
-    key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-    return {
-        "OPERATOR_DATABASE_URL": url,
-        "PENPAY_OPERATOR_HTTP_PORT": "0",
-        "PENPAY_OPERATOR_RULES": "open",
-        "PENPAY_FIELD_KEYS": f"bench:{key}",
-        "PENPAY_MASTER_KEY": key,
-    }
-
-
-@asynccontextmanager
-async def _opened(environment: Mapping[str, str]) -> AsyncIterator[OperatorProcess]:
-    settings = load_operator_settings(environment)
-    process = OperatorProcess(settings, real_ports(), policy=operator_policy(settings))
-    try:
-        await process.start()
-        yield process
-    finally:
-        await process.stop()
-
-
-@contextmanager
-def _served(environment: Mapping[str, str]) -> Iterator[int]:
-    """`penpay operator serve` as anybody would run it; gives its port."""
-    with tempfile.TemporaryDirectory() as directory:  # without anybody's .env
-        server = subprocess.Popen(
-            [sys.executable, "-m", "penpay", "operator", "serve"],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=directory,
-            env={"PATH": os.defpath, **environment},
-        )
-        try:
-            told = server.stdout.readline() if server.stdout else ""
-            found = _SERVES.match(told)
-            if found is None:
-                sys.exit(f"The operator does not serve: {told}")
-            yield int(found[1])
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.communicate()
-    if server.returncode:
-        sys.exit(f"The operator ended with status {server.returncode}.")
 
 
 async def _prepare(process: OperatorProcess) -> Mapping[Variant, Sequence[str]]:

@@ -131,6 +131,7 @@ class Operator:
         self.requests = requests
         self._secrets = secrets
         self._random = random
+        self._merchants: dict[str, Merchant] = {}
 
     async def do(self, command: object, key: IdempotencyKey | None = None) -> Any:
         """Run one command. Under an idempotency key its answer is stored, and a repeat gets the first one."""
@@ -300,10 +301,11 @@ class Operator:
         return push if push is not None and push.short_code == short_code else None
 
     async def merchant(self, short_code: str) -> Merchant:
-        """Raises MerchantNotFound."""
-        merchant = await self.books.merchant(short_code)
+        """A number that was registered never changes, so each is read once. Raises MerchantNotFound."""
+        merchant = self._merchants.get(short_code) or await self.books.merchant(short_code)
         if merchant is None:
             raise MerchantNotFound
+        self._merchants[short_code] = merchant
         return merchant
 
     async def messages(self, phone: PhoneNumber, limit: int) -> Sequence[str]:
