@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.mobile_money import float_issue, messages, moving, notices
+from penpay.application.mobile_money import float_issue, messages, moving, notices, reversing
 from penpay.application.mobile_money.float_issue import EnterBankDepositHandler
 from penpay.application.mobile_money.moving import Mover
-from penpay.application.mobile_money.reversing import ReverseHandler
 from penpay.application.mobile_money.rows import BankDepositState
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.idempotency import IdempotencyKey
@@ -65,8 +64,8 @@ def _one_side_told(right: Function) -> Function:
     return of_movement
 
 
-def _taker_untold(_: Function) -> Function:
-    def tell(self: Any, *about: Any) -> None:  # noqa: ARG001  (it tells nobody)
+def _nobody_told(_: Function) -> Function:
+    def tell(*about: Any) -> None:  # noqa: ARG001  (it tells nobody)
         return
 
     return tell
@@ -253,7 +252,7 @@ OPERATING: Final[tuple[Mutant, ...]] = (
         breaks=("O5",),
         within=20,
         hazards=_USED,
-        replacements=(Replacement(ReverseHandler, "_tell", _taker_untold),),
+        replacements=(Replacement(reversing, "tell", _nobody_told),),
     ),
     Mutant(
         name="reversal_told_under_another_receipt",
