@@ -29,7 +29,7 @@ def c2b(
 async def _c2b(port: int | None, payer: str, short_code: str, account: str, amount: str, *, as_json: bool) -> None:
     phone = PhoneNumber.parse(payer)
     money = Money.from_decimal_text(amount, Currency.KES).require_positive()
-    body = {"phone": phone.msisdn, "short_code": short_code, "account": account, "amount_cents": money.cents}
+    body = {"phone": phone.msisdn, "short_code": short_code, "account": account or None, "amount_cents": money.cents}
     async with reached(port) as sandbox:
         found = await sandbox.ask("POST", "/sandbox/c2b", body)
     if as_json:

@@ -165,7 +165,7 @@ async def set_switches(request: Request) -> Response:
     before = asdict(board.now)
     unknown = sorted(changes.keys() - before.keys())
     if unknown:
-        raise InvalidRequest("There is no such switch.", unknown=unknown, switches=sorted(before))
+        raise InvalidRequest(f"There is no switch {unknown[0][:64]!r}.", unknown=unknown, switches=sorted(before))
     try:
         board.now = _SWITCHES.validate_json(write_json(before | changes), strict=True)
     except ValidationError as error:
