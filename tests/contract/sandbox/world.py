@@ -35,6 +35,7 @@ from penpay.infrastructure.system import SystemClock, SystemRandom
 from penpay.sandbox.daraja.initiators import SecurityKey
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
+from penpay.sandbox.log import RequestLog
 from penpay.sandbox.phone import SimulatedPhone
 
 PAYBILL = "174379"
@@ -269,9 +270,13 @@ def _kept_key() -> SecurityKey:
 
 @asynccontextmanager
 async def opened(
-    database_url: str, receiver: Receiver, switches: DarajaSwitches, policy: OperatorPolicy
+    database_url: str,
+    receiver: Receiver,
+    switches: DarajaSwitches,
+    policy: OperatorPolicy,
+    log: RequestLog | None = None,
 ) -> AsyncIterator[World]:
-    """A world on this database, which is migrated if it is new."""
+    """A world on this database, which is migrated if it is new; `log` notes what comes in and goes out."""
     settings = load_operator_settings(
         {
             "OPERATOR_DATABASE_URL": database_url,
@@ -303,7 +308,7 @@ async def opened(
             sandbox = DarajaSandbox(
                 operator=operator,
                 books=process.c2b,
-                callback_client=callback_client,
+                callback_client=callback_client if log is None else log.watching(callback_client),
                 clock=SystemClock(),
                 random=SystemRandom(),
                 spawn=tasks.spawn,
@@ -315,7 +320,8 @@ async def opened(
             )
             await sandbox.start()
             tasks.these_never_end()
-            async with serving(sandbox.app) as url, httpx.AsyncClient(base_url=url, timeout=5) as client:
+            app = sandbox.app if log is None else log.around(sandbox.app)
+            async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=5) as client:
                 world = World(
                     sandbox=sandbox,
                     operator=operator,
