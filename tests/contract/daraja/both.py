@@ -19,6 +19,7 @@ from penpay.domain.mpesa.gateway import (
     B2bPayment,
     B2cPayment,
     C2bAddresses,
+    CallAnswer,
     PullAnswer,
     PullWindow,
     PushAnswer,
@@ -199,6 +200,12 @@ class Both:
 
     def simulated(self, shillings: int = 100, bill_reference: str | None = "ACC-1") -> SimulatedPayment:
         return SimulatedPayment(phone=USER, amount=kes(shillings), bill_reference=bill_reference)
+
+    async def register(self, unanswered: UnansweredValidation = UnansweredValidation.COMPLETE) -> CallAnswer:
+        """Have payments told to the inbox."""
+        answer = await self.client.receipts.register_addresses(self.addresses(unanswered))
+        self.world.what_runs_now_never_ends()
+        return answer
 
     # -- what happens around it
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from penpay.bootstrap.operator import kenyan_policy
 from penpay.domain.mobile_money.merchant import NumberKind
@@ -21,6 +22,7 @@ from tests.contract.daraja.both import SUPPLIER, SUPPLIERS_TILL, UTILITY, WORKIN
 from tests.contract.sandbox.organisation import Organisation, Results
 from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, Receiver, opened, paid, serving
 
+USUAL = DarajaSwitches(confirm_every_ms=10)
 _TO_WORKING = "MerchantTransferFromMerchantToWorking"
 
 
@@ -33,44 +35,15 @@ class BothMaker(Protocol):
 
 
 @pytest.fixture
-async def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database every world begins on, made when it is first needed: see `START`."""
-    file = tmp_path_factory.getbasetemp() / "daraja-beginning.sqlite3"
-    if not file.exists():
-        making = file.with_suffix(".making")
-        await _fund(making)
-        await asyncio.to_thread(making.rename, file)
-    return file
-
-
-@pytest.fixture
-async def inbox() -> AsyncIterator[Inbox]:
-    made = Inbox()
-    async with serving(made.app) as url:
-        made.url = url
-        yield made
-        made.may_answer.set()  # or the server would wait for it
-
-
-@pytest.fixture
-def make_both(tmp_path: Path, beginning: Path, inbox: Inbox) -> BothMaker:
+def make_both(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> BothMaker:
     made = 0
 
-    @asynccontextmanager
-    async def make(
-        switches: DarajaSwitches = DarajaSwitches(confirm_every_ms=10),  # noqa: B008  (frozen)
-        log: RequestLog | None = None,
-    ) -> AsyncIterator[Both]:
+    def make(
+        switches: DarajaSwitches = USUAL, log: RequestLog | None = None
+    ) -> AbstractAsyncContextManager[Both]:
         nonlocal made
         made += 1
-        file = tmp_path / f"operator-{made}.sqlite3"
-        await asyncio.to_thread(_copy, beginning, file)
-        async with (
-            opened(_url(file), Receiver(), switches, kenyan_policy(), log) as world,
-            httpx.AsyncClient(timeout=10, trust_env=False) as http,
-        ):
-            certificate = (await world.client.get("/sandbox/certificate")).content
-            yield Both(world=world, http=http, inbox=inbox, certificate=certificate)
+        return _opened(tmp_path / f"operator-{made}.sqlite3", tmp_path_factory.getbasetemp(), switches, log)
 
     return make
 
@@ -80,6 +53,52 @@ async def both(make_both: BothMaker) -> AsyncIterator[Both]:
     """Sandbox and client, with every switch at its default but that payments are looked for at once."""
     async with make_both() as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def whole_table(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
+    """One world for all rows of a table."""
+    file = tmp_path_factory.mktemp("table") / "operator.sqlite3"
+    async with _opened(file, tmp_path_factory.getbasetemp(), USUAL, None) as made:
+        await made.register()
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def row(whole_table: Both) -> AsyncIterator[Both]:
+    """That world for one row: money may have moved before it, but nothing is under way, turned or going to fail."""
+    yield whole_table
+    world = whole_table.world
+    world.sandbox.faults.clear()
+    world.sandbox.switches.now = USUAL
+    phone = world.phone(PAYER)
+    phone.standing_answer = None
+    if phone.prompt is not None:
+        await phone.cancel()
+    await whole_table.register()
+    await world.client.delete("/sandbox/initiator-locks")
+    await world.settled()
+
+
+@asynccontextmanager
+async def _opened(
+    file: Path, shared: Path, switches: DarajaSwitches, log: RequestLog | None
+) -> AsyncIterator[Both]:
+    beginning = shared / "daraja-beginning.sqlite3"
+    if not beginning.exists():
+        making = beginning.with_suffix(".making")
+        await _fund(making)
+        await asyncio.to_thread(making.rename, beginning)
+    await asyncio.to_thread(_copy, beginning, file)
+    inbox = Inbox()
+    async with (
+        serving(inbox.app) as inbox.url,
+        opened(_url(file), Receiver(), switches, kenyan_policy(), log) as world,
+        httpx.AsyncClient(timeout=10, trust_env=False) as http,
+    ):
+        certificate = (await world.client.get("/sandbox/certificate")).content
+        yield Both(world=world, http=http, inbox=inbox, certificate=certificate)
+        inbox.may_answer.set()  # or its server would wait for it
 
 
 async def _fund(file: Path) -> None:

@@ -29,12 +29,6 @@ async def asking(make_both: BothMaker) -> AsyncIterator[Both]:
         yield made
 
 
-async def registered(both: Both, unanswered: UnansweredValidation = UnansweredValidation.COMPLETE) -> None:
-    answer = await both.client.receipts.register_addresses(both.addresses(unanswered))
-    both.world.what_runs_now_never_ends()
-    assert CallOutcome.ACCEPTED is answer.outcome
-
-
 @pytest.mark.parametrize(
     ("version", "plain", "kind", "is_hers", "is_his"),
     [
@@ -92,7 +86,7 @@ async def test_a_till_is_paid_without_a_reference(both: Both) -> None:
 
 async def test_a_push_is_told_twice_under_one_receipt(both: Both) -> None:
     """By callback and by confirmation: one payment."""
-    await registered(both)
+    await both.register()
     receipt = await both.earned()
     told = parse_c2b_payment(await both.inbox.next("tell", "c2b"))
     assert (receipt, "ACC-1", kes(100)) == (told.receipt, told.bill_reference, told.amount)
@@ -101,7 +95,7 @@ async def test_a_push_is_told_twice_under_one_receipt(both: Both) -> None:
 
 async def test_we_are_asked_before_money_moves(asking: Both) -> None:
     """What we answer to the validation comes back with the confirmation, under one receipt."""
-    await registered(asking)
+    await asking.register()
     asking.inbox.says = b'{"ResultCode":"0","ResultDesc":"Accepted","ThirdPartyTransID":"ORDER-7"}'
     asking.inbox.may_answer.clear()
     await asking.client.receipts.simulate_payment(asking.simulated())
@@ -122,7 +116,7 @@ async def test_we_are_asked_before_money_moves(asking: Both) -> None:
 
 async def test_what_we_reject_does_not_move(asking: Both) -> None:
     """No confirmation comes, and the list of payments knows nothing of it."""
-    await registered(asking)
+    await asking.register()
     asking.inbox.says = b'{"ResultCode":"C2B00012","ResultDesc":"Rejected"}'
     assert CallOutcome.ACCEPTED is (await asking.client.receipts.simulate_payment(asking.simulated())).outcome
     asked = parse_c2b_payment(await asking.inbox.next("ask", "c2b"))
@@ -136,7 +130,7 @@ async def test_what_we_reject_does_not_move(asking: Both) -> None:
 async def test_what_we_do_not_answer_goes_by_our_default(make_both: BothMaker, unanswered: UnansweredValidation) -> None:
     """As we registered: the payment is made and told, or it is cancelled and told nobody."""
     async with make_both(replace(ASKING, validation_timeout_ms=150)) as both:
-        await registered(both, unanswered)
+        await both.register(unanswered)
         both.inbox.may_answer.clear()
         await both.client.receipts.simulate_payment(both.simulated())
         asked = parse_c2b_payment(await both.inbox.next("ask", "c2b"))
