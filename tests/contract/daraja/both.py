@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penpay.domain.mpesa.balance_result import AccountFunds, parse_balance_result
 from penpay.domain.mpesa.callback import StkCallback, parse_stk_callback
 from penpay.domain.mpesa.gateway import (
     B2bCommand,
@@ -104,12 +105,20 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is where, in shillings. The trust account and the sums of all entries have been found right."""
+    """What is where, in shillings."""
 
     user: int
     receiver: int
     utility: int
     working: int
+
+    def __sub__(self, other: Books) -> Books:
+        return Books(
+            user=self.user - other.user,
+            receiver=self.receiver - other.receiver,
+            utility=self.utility - other.utility,
+            working=self.working - other.working,
+        )
 
 
 START = Books(user=10_000, receiver=5, utility=UTILITY, working=WORKING)
@@ -124,6 +133,7 @@ class Both:
         self.certificate = certificate
         self._http = http
         self._made = 0
+        self._earlier = Books(user=0, receiver=0, utility=0, working=0)
         self.client = self.make_client()
 
     def make_client(  # noqa: PLR0913  (each is one way in which a client can differ)
@@ -251,13 +261,27 @@ class Both:
         await self.client.receipts.register_pull(nominated_phone=USER, callback_url=f"{self.inbox.url}/pull/c2b")
         return await self.client.receipts.pull(PullWindow(since=now.replace(hour=0, minute=0, second=0), until=now))
 
+    async def begin(self) -> None:
+        """Count what moves from here on: the books show `START` now."""
+        self._earlier = await self.held() - START
+
     async def books(self) -> Books:
-        """Read when nothing is under way any more."""
+        """What is where when nothing is under way any more, as if the test had begun with `START`."""
         await self.world.settled()
         return await self.books_now()
 
     async def books_now(self) -> Books:
-        """Read while something waits."""
+        """The same while something waits."""
+        return await self.held() - self._earlier
+
+    async def balance(self) -> Mapping[str, AccountFunds]:
+        """What the client is told of our accounts, as they are."""
+        token = self.name()
+        await self.client.pay.account_balance(token)
+        return (await self.told(token, parse_balance_result)).accounts
+
+    async def held(self) -> Books:
+        """What there is. The trust account and the sums of all entries have been found right."""
         operator = self.world.operator.books
         balances, trust = await operator.balances(), await operator.reconciliation()
         assert (0, True) == (trust.difference.cents, trust.is_covered)

@@ -22,7 +22,7 @@ from tests.contract.daraja.both import SUPPLIER, SUPPLIERS_TILL, UTILITY, WORKIN
 from tests.contract.sandbox.organisation import Organisation, Results
 from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, PAYER, Receiver, opened, paid, serving
 
-USUAL = DarajaSwitches(confirm_every_ms=10)
+USUAL = DarajaSwitches()
 _TO_WORKING = "MerchantTransferFromMerchantToWorking"
 
 
@@ -48,35 +48,37 @@ def make_both(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> BothM
     return make
 
 
-@pytest.fixture
-async def both(make_both: BothMaker) -> AsyncIterator[Both]:
-    """Sandbox and client, with every switch at its default but that payments are looked for at once."""
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh(make_both: BothMaker) -> AsyncIterator[Both]:
+    """Sandbox and client for one test, with every switch at its default."""
     async with make_both() as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole_table(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
-    """One world for all rows of a table."""
-    file = tmp_path_factory.mktemp("table") / "operator.sqlite3"
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
+    file = tmp_path_factory.mktemp("shared") / "operator.sqlite3"
     async with _opened(file, tmp_path_factory.getbasetemp(), USUAL, None) as made:
-        await made.register()
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def row(whole_table: Both) -> AsyncIterator[Both]:
-    """That world for one row: money may have moved before it, but nothing is under way, turned or going to fail."""
-    yield whole_table
-    world = whole_table.world
+async def both(shared: Both) -> AsyncIterator[Both]:
+    """Sandbox and client as those before have left them, but nothing is under way, turned or going to fail.
+
+    What has moved is counted from the beginning of the test; see `Both.books`.
+    """
+    await shared.begin()
+    yield shared
+    world = shared.world
     world.sandbox.faults.clear()
     world.sandbox.switches.now = USUAL
     phone = world.phone(PAYER)
     phone.standing_answer = None
     if phone.prompt is not None:
         await phone.cancel()
-    await whole_table.register()
-    await world.client.delete("/sandbox/initiator-locks")
+    world.sandbox._initiated.initiators.unlock()
+    shared.inbox.may_answer.set()
     await world.settled()
 
 

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from penpay.domain.mpesa.balance_result import parse_balance_result
 from penpay.domain.mpesa.gateway import CallAnswer, PullWindow, StatusQuestion
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.faults import DarajaCall
-from tests.contract.daraja.both import Both, Client
+from tests.contract.daraja.both import START, Both, Client
 from tests.contract.sandbox.world import PAYER
 
 MOVING = (DarajaCall.PUSH, DarajaCall.C2B_SIMULATE, DarajaCall.B2C, DarajaCall.B2B, DarajaCall.REVERSAL)
@@ -51,12 +50,13 @@ Sending = Callable[[Both, Client, Prepared], Awaitable[Sent]]
 
 
 async def prepared(both: Both, call: DarajaCall) -> Prepared:
-    """A payment to ask about or to give back, for the calls that do."""
+    """A payment to ask about or to give back, for the calls that do; what moves is counted from after it."""
     if call not in {DarajaCall.QUERY, DarajaCall.STATUS, DarajaCall.REVERSAL}:
         return Prepared()
     answer, callback = await both.paid(SHILLINGS)
     both.world.phone(PAYER).standing_answer = None
     await both.world.settled()
+    await both.begin()
     return Prepared(answer.checkout_request_id or "", callback.receipt or "")
 
 
@@ -72,7 +72,9 @@ async def _query(_: Both, client: Client, prepared: Prepared) -> Sent:
 
 
 async def _register(both: Both, client: Client, _: Prepared) -> Sent:
-    return Sent.of(await client.receipts.register_addresses(both.addresses()))
+    answer = await client.receipts.register_addresses(both.addresses())
+    both.world.what_runs_now_never_ends()
+    return Sent.of(answer)
 
 
 async def _simulate(both: Both, client: Client, _: Prepared) -> Sent:
@@ -124,21 +126,12 @@ SEND: Mapping[DarajaCall, Sending] = {
 }
 
 
-async def our_accounts(both: Both) -> tuple[int, int]:
-    """Utility and Working in shillings, asked by the client; the ledger must say the same."""
-    await both.world.settled()
-    token = both.name()
-    await both.client.pay.account_balance(token)
-    told = await both.told(token, parse_balance_result)
-    held = tuple(told.accounts[name].available.whole_units() for name in ("Utility Account", "Working Account"))
-    books = await both.books()
-    assert (books.utility, books.working) == held
-    return books.utility, books.working
-
-
-async def times_moved(both: Both, call: DarajaCall, before: tuple[int, int]) -> int:
-    """How often the money of this call has moved, by what the client is told of our accounts."""
-    utility, working = await our_accounts(both)
+async def times_moved(both: Both, call: DarajaCall) -> int:
+    """How often the money of this call has moved since the beginning; the client is told the same balance."""
+    books, held, told = await both.books(), await both.held(), await both.balance()
+    assert (held.utility, held.working) == tuple(
+        told[name].available.whole_units() for name in ("Utility Account", "Working Account")
+    )
     per_time = {
         DarajaCall.PUSH: (SHILLINGS, 0),
         DarajaCall.C2B_SIMULATE: (SHILLINGS, 0),
@@ -146,7 +139,7 @@ async def times_moved(both: Both, call: DarajaCall, before: tuple[int, int]) -> 
         DarajaCall.B2B: (0, -SHILLINGS),
         DarajaCall.REVERSAL: (-SHILLINGS, 0),
     }[call]
-    moved = (utility - before[0], working - before[1])
+    moved = (books.utility - START.utility, books.working - START.working)
     times = sum(moved) // sum(per_time)
     assert (times * per_time[0], times * per_time[1]) == moved
     return times

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import pytest_asyncio
 
 from penpay.domain.mpesa.c2b import parse_c2b_payment
 from penpay.domain.mpesa.gateway import CallOutcome, PaymentOutcome, PullWindow, UnansweredValidation
@@ -19,10 +20,12 @@ from tests.contract.daraja.conftest import BothMaker
 from tests.contract.sandbox.shop import TILL, quiet, till_of_the_paybill, wish
 from tests.contract.sandbox.world import PAYBILL, PAYER, kes
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ASKING = DarajaSwitches(confirm_every_ms=10, external_validation=True, validation_timeout_ms=10_000)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def asking(make_both: BothMaker) -> AsyncIterator[Both]:
     """We are asked before a payment moves."""
     async with make_both(ASKING) as made:
@@ -65,32 +68,32 @@ async def test_a_payment_is_told_with_as_much_of_the_number_as_there_is(
         assert replace(START, user=9_750, utility=20_250) == await both.books()
 
 
-async def test_a_till_is_paid_without_a_reference(both: Both) -> None:
+async def test_a_till_is_paid_without_a_reference(fresh: Both) -> None:
     """Goods are bought; the money comes to its owner."""
-    await till_of_the_paybill(both.world)
-    till = both.make_client(short_code=TILL).receipts
-    await till.register_addresses(both.addresses())
-    both.world.what_runs_now_never_ends()
+    await till_of_the_paybill(fresh.world)
+    till = fresh.make_client(short_code=TILL).receipts
+    await till.register_addresses(fresh.addresses())
+    fresh.world.what_runs_now_never_ends()
 
-    await till.simulate_payment(both.simulated(60, None))
+    await till.simulate_payment(fresh.simulated(60, None))
 
-    told = parse_c2b_payment(await both.inbox.next("tell", "c2b"))
+    told = parse_c2b_payment(await fresh.inbox.next("tell", "c2b"))
     assert (kes(60), TILL, "", "Buy Goods") == (
         told.amount,
         told.short_code,
         told.bill_reference,
         told.transaction_type,
     )
-    assert replace(START, user=9_940, utility=20_060) == await both.books()
+    assert replace(START, user=9_940, utility=20_060) == await fresh.books()
 
 
-async def test_a_push_is_told_twice_under_one_receipt(both: Both) -> None:
+async def test_a_push_is_told_twice_under_one_receipt(fresh: Both) -> None:
     """By callback and by confirmation: one payment."""
-    await both.register()
-    receipt = await both.earned()
-    told = parse_c2b_payment(await both.inbox.next("tell", "c2b"))
+    await fresh.register()
+    receipt = await fresh.earned()
+    told = parse_c2b_payment(await fresh.inbox.next("tell", "c2b"))
     assert (receipt, "ACC-1", kes(100)) == (told.receipt, told.bill_reference, told.amount)
-    assert replace(START, user=9_900, utility=20_100) == await both.books()
+    assert replace(START, user=9_900, utility=20_100) == await fresh.books()
 
 
 async def test_we_are_asked_before_money_moves(asking: Both) -> None:
@@ -143,21 +146,21 @@ async def test_what_we_do_not_answer_goes_by_our_default(make_both: BothMaker, u
             assert START == await both.books()
 
 
-async def test_the_list_of_payments_is_read_page_by_page(both: Both) -> None:
+async def test_the_list_of_payments_is_read_page_by_page(fresh: Both) -> None:
     """A hundred and three payments in two pages, each once; registering for it twice is told."""
-    receipts, clock = both.client.receipts, both.world.clock
+    receipts, clock = fresh.client.receipts, fresh.world.clock
     # In the second that is over all of it is in the list, and what the beginning holds is not in the window.
     await clock.sleep(1_100)
     since = clock.now() - timedelta(milliseconds=50)
-    url = f"{both.inbox.url}/pull/c2b"
+    url = f"{fresh.inbox.url}/pull/c2b"
     registrations = [await receipts.register_pull(nominated_phone=USER, callback_url=url) for _ in range(2)]
     assert [(CallOutcome.ACCEPTED, False), (CallOutcome.ACCEPTED, True)] == [
         (one.outcome, one.existed) for one in registrations
     ]
     nothing = await receipts.pull(PullWindow(since=since - timedelta(hours=47), until=since - timedelta(hours=46)))
     assert (CallOutcome.ACCEPTED, (), None) == (nothing.outcome, nothing.transactions, nothing.next_offset)
-    order = await wish(both.world, PAYER, 2, "BILL-1")
-    await asyncio.gather(*(both.world.operator.do(order) for _ in range(103)))
+    order = await wish(fresh.world, PAYER, 2, "BILL-1")
+    await asyncio.gather(*(fresh.world.operator.do(order) for _ in range(103)))
 
     window = PullWindow(since=since, until=clock.now() + timedelta(seconds=1))
     first = await receipts.pull(window)
@@ -173,4 +176,4 @@ async def test_the_list_of_payments_is_read_page_by_page(both: Both) -> None:
     ours = [one for one in (*first.transactions, *rest.transactions) if one.bill_reference == "BILL-1"]
     assert (103, 103, {kes(2)}) == (len(ours), len({one.receipt for one in ours}), {one.amount for one in ours})
     assert {True} == {one.phone.matches(USER) for one in ours}
-    assert replace(START, user=9_794, utility=20_206) == await both.books()
+    assert replace(START, user=9_794, utility=20_206) == await fresh.books()

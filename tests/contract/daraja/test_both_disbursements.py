@@ -20,21 +20,23 @@ from tests.contract.daraja.conftest import BothMaker
 from tests.contract.sandbox.organisation import PASSWORD
 from tests.contract.sandbox.world import OTHER_PAYER, PAYBILL, kes
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 # -- B2C
 
 
-async def test_a_customer_is_paid(both: Both) -> None:
-    """Accepted, then told with receipt, funds and receiver; asked by receipt and by our id, paid both times."""
-    payment = both.payout(300)
+async def test_a_customer_is_paid(fresh: Both) -> None:
+    """Accepted, then told with receipt, funds and receiver; asked by receipt and by our id, paid fresh times."""
+    payment = fresh.payout(300)
 
-    answer = await both.client.pay.pay_customer(payment)
+    answer = await fresh.client.pay.pay_customer(payment)
 
     assert (CallOutcome.ACCEPTED, False, payment.originator_conversation_id) == (
         answer.outcome,
         answer.existed,
         answer.originator_conversation_id,
     )
-    result = await both.told(payment.callback_token, parse_b2c_result)
+    result = await fresh.told(payment.callback_token, parse_b2c_result)
     assert (ResultOutcome.SUCCEEDED, kes(300), True) == (result.outcome, result.amount.money, result.receiver_registered)
     assert (kes(19_700), kes(10_000), kes(0)) == (result.utility_funds, result.working_funds, result.charges_paid)
     assert (answer.conversation_id, payment.originator_conversation_id) == (
@@ -43,7 +45,7 @@ async def test_a_customer_is_paid(both: Both) -> None:
     )
     assert result.receiver.startswith(OTHER_PAYER)
     for asked in ({"receipt": result.receipt}, {"id_": payment.originator_conversation_id}):
-        status = await both.status(**asked)
+        status = await fresh.status(**asked)
         assert (PaymentOutcome.PAID, kes(300), result.receipt, payment.originator_conversation_id) == (
             status.payment,
             status.amount.money,
@@ -51,7 +53,7 @@ async def test_a_customer_is_paid(both: Both) -> None:
             status.originator_conversation_id,
         )
         assert status.finalised_at == result.completed_at
-    assert replace(START, receiver=305, utility=19_700) == await both.books()
+    assert replace(START, receiver=305, utility=19_700) == await fresh.books()
 
 
 @pytest.mark.parametrize(
@@ -120,12 +122,12 @@ async def test_a_payment_that_never_was_has_no_status(both: Both, asked: dict[st
     )
 
 
-async def test_the_balance_is_told_by_account_and_to_the_cent(both: Both) -> None:
+async def test_the_balance_is_told_by_account_and_to_the_cent(fresh: Both) -> None:
     """Utility and Working as the ledger has them, the others empty."""
-    token = both.name()
-    assert CallOutcome.ACCEPTED is (await both.client.pay.account_balance(token)).outcome
+    token = fresh.name()
+    assert CallOutcome.ACCEPTED is (await fresh.client.pay.account_balance(token)).outcome
 
-    told = await both.told(token, parse_balance_result)
+    told = await fresh.told(token, parse_balance_result)
 
     assert ResultOutcome.SUCCEEDED is told.outcome
     assert {
@@ -136,7 +138,7 @@ async def test_the_balance_is_told_by_account_and_to_the_cent(both: Both) -> Non
         "Organization Settlement Account": 0,
     } == {name: funds.available.cents for name, funds in told.accounts.items()}
     assert {True} == {funds.current == funds.available + funds.reserved for funds in told.accounts.values()}
-    assert START == await both.books()
+    assert START == await fresh.books()
 
 
 # -- reversals
@@ -209,7 +211,8 @@ async def test_a_business_is_paid(both: Both, command: B2bCommand, receiver: str
 
     result = await both.told(payment.callback_token, parse_b2b_result)
     assert (CallOutcome.ACCEPTED, ResultOutcome.SUCCEEDED) == (answer.outcome, result.outcome)
-    assert (kes(190), "INV-1", kes(9_810)) == (result.amount.money, result.account_reference, result.debit_balance)
+    assert (kes(190), "INV-1") == (result.amount.money, result.account_reference)
+    assert result.debit_balance == (await both.balance())["Working Account"].available
     assert result.receiver.startswith(receiver)
     assert result.completed_at is not None
     status = await both.status(id_=answer.originator_conversation_id)

@@ -11,14 +11,13 @@ from penpay.domain.mpesa.b2c_result import parse_b2c_result
 from penpay.domain.mpesa.gateway import PaymentOutcome
 from penpay.domain.mpesa.verdicts_results import ResultOutcome
 from penpay.sandbox.faults import DarajaCall, SlowReply, Spoilt, SpoiltReply
-from tests.contract.daraja.both import Both
+from tests.contract.daraja.both import START, Both
 from tests.contract.daraja.every_call import (
     ASKING,
     MOVING,
     SEND,
     Prepared,
     answered_prompt,
-    our_accounts,
     prepared,
     times_moved,
 )
@@ -60,109 +59,100 @@ async def test_the_table_has_every_reply_and_every_call() -> None:
 @pytest.mark.parametrize("reply", HONEST)
 @pytest.mark.parametrize("call", MOVING)
 async def test_money_whose_answer_is_spoilt_moves_once_or_not_at_all(
-    row: Both, call: DarajaCall, reply: Spoilt, *, done: bool
+    both: Both, call: DarajaCall, reply: Spoilt, *, done: bool
 ) -> None:
     """The client cannot tell; the message that comes, or the question it asks, can."""
-    ready = await prepared(row, call)
-    before = await our_accounts(row)
-    row.goes_wrong(SpoiltReply(call=call, reply=reply, done=done))
+    ready = await prepared(both, call)
+    both.goes_wrong(SpoiltReply(call=call, reply=reply, done=done))
 
-    sent = await SEND[call](row, row.client, ready)
+    sent = await SEND[call](both, both.client, ready)
 
     assert expected(call, reply) == sent.conclusion
     if call is DarajaCall.PUSH:
-        assert done == await answered_prompt(row)
-    assert int(done) == await times_moved(row, call, before)
-    await truth_is_told(row, call, sent.token, done=done)
+        assert done == await answered_prompt(both)
+    assert int(done) == await times_moved(both, call)
+    await truth_is_told(both, call, sent.token, done=done)
 
 
-async def truth_is_told(row: Both, call: DarajaCall, token: str, *, done: bool) -> None:
+async def truth_is_told(both: Both, call: DarajaCall, token: str, *, done: bool) -> None:
     """A message under the call's token if it was done; of B2C also the status under our own id."""
     kind = "stk" if call is DarajaCall.PUSH else "result"
     if call is not DarajaCall.C2B_SIMULATE:
-        assert int(done) == len(row.inbox.bodies(kind, token))
+        assert int(done) == len(both.inbox.bodies(kind, token))
     if call is DarajaCall.B2C:
-        status = await row.status(id_=token)
+        status = await both.status(id_=token)
         paid = (ResultOutcome.SUCCEEDED, PaymentOutcome.PAID)
         assert (paid if done else (ResultOutcome.FAILED, PaymentOutcome.UNKNOWN)) == (status.outcome, status.payment)
 
 
 @pytest.mark.parametrize("reply", NOTHING_DONE)
 @pytest.mark.parametrize("call", MOVING)
-async def test_an_answer_that_says_nothing_was_done_is_believed(row: Both, call: DarajaCall, reply: Spoilt) -> None:
+async def test_an_answer_that_says_nothing_was_done_is_believed(both: Both, call: DarajaCall, reply: Spoilt) -> None:
     """Later, or at once with a new token, the same is sent again: it moves once."""
-    ready = await prepared(row, call)
-    before = await our_accounts(row)
-    row.goes_wrong(SpoiltReply(call=call, reply=reply))
+    ready = await prepared(both, call)
+    both.goes_wrong(SpoiltReply(call=call, reply=reply))
 
-    sent = await SEND[call](row, row.client, ready)
+    sent = await SEND[call](both, both.client, ready)
 
     assert expected(call, reply) == sent.conclusion
     if reply is not Spoilt.INVALID_TOKEN:
-        assert not await answered_prompt(row)
-        assert 0 == await times_moved(row, call, before)
-        sent = await SEND[call](row, row.client, ready)
+        assert not await answered_prompt(both)
+        assert 0 == await times_moved(both, call)
+        sent = await SEND[call](both, both.client, ready)
     assert "ACCEPTED" == sent.conclusion
-    await answered_prompt(row)
-    assert 1 == await times_moved(row, call, before)
+    await answered_prompt(both)
+    assert 1 == await times_moved(both, call)
 
 
-@pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("reply", Spoilt)
-@pytest.mark.parametrize("call", ASKING)
-async def test_a_question_whose_answer_is_spoilt_is_asked_again(
-    row: Both, call: DarajaCall, reply: Spoilt, *, done: bool
-) -> None:
+async def test_a_question_whose_answer_is_spoilt_is_asked_again(both: Both, reply: Spoilt) -> None:
     """It moves nothing, and the second time it is answered."""
-    if call is DarajaCall.PULL:
-        await row.pulled()
-    ready = await prepared(row, call)
-    before = await row.books()
-    row.goes_wrong(SpoiltReply(call=call, reply=reply, done=done))
+    ready = await prepared(both, DarajaCall.STATUS)
+    await both.pulled()
+    for call in ASKING:
+        both.goes_wrong(SpoiltReply(call=call, reply=reply, done=True))
 
-    sent, again = [await SEND[call](row, row.client, ready) for _ in range(2)]
+        sent, again = [await SEND[call](both, both.client, ready) for _ in range(2)]
 
-    assert expected(call, reply) == sent.conclusion
-    assert ("PAID" if call is DarajaCall.QUERY else "ACCEPTED") == again.conclusion
-    assert before == await row.books()
+        assert (call, expected(call, reply)) == (call, sent.conclusion)
+        assert ("PAID" if call is DarajaCall.QUERY else "ACCEPTED") == again.conclusion
+    assert START == await both.books()
 
 
 @pytest.mark.parametrize("reply", Spoilt)
-async def test_without_a_token_nothing_is_sent(row: Both, reply: Spoilt) -> None:
+async def test_without_a_token_nothing_is_sent(both: Both, reply: Spoilt) -> None:
     """Whatever comes instead of it; nothing was done, and twelve seconds later everything may be tried again."""
-    before = await our_accounts(row)
-    fresh = row.make_client()
-    row.goes_wrong(SpoiltReply(call=DarajaCall.TOKEN, reply=reply), times=2)
+    fresh = both.make_client()
+    both.goes_wrong(SpoiltReply(call=DarajaCall.TOKEN, reply=reply), times=2)
 
-    pushed = await SEND[DarajaCall.PUSH](row, fresh, Prepared())
-    paid = await SEND[DarajaCall.B2C](row, fresh, Prepared())
+    pushed = await SEND[DarajaCall.PUSH](both, fresh, Prepared())
+    paid = await SEND[DarajaCall.B2C](both, fresh, Prepared())
 
     assert ("NOT_SENT 12 s", "RETRY_LATER 12 s") == (pushed.conclusion, paid.conclusion)
-    assert not await answered_prompt(row)
-    assert 0 == await times_moved(row, DarajaCall.B2C, before)
-    assert "ACCEPTED" == (await SEND[DarajaCall.B2C](row, fresh, Prepared())).conclusion
-    assert 1 == await times_moved(row, DarajaCall.B2C, before)
+    assert not await answered_prompt(both)
+    assert 0 == await times_moved(both, DarajaCall.B2C)
+    assert "ACCEPTED" == (await SEND[DarajaCall.B2C](both, fresh, Prepared())).conclusion
+    assert 1 == await times_moved(both, DarajaCall.B2C)
 
 
 @pytest.mark.parametrize("call", [*MOVING, *ASKING])
-async def test_an_answer_that_is_too_slow_is_unknown(row: Both, call: DarajaCall) -> None:
+async def test_an_answer_that_is_too_slow_is_unknown(both: Both, call: DarajaCall) -> None:
     """Everything was done; the message about it comes all the same."""
     if call is DarajaCall.PULL:
-        await row.pulled()
-    ready = await prepared(row, call)
-    before = await our_accounts(row)
-    row.goes_wrong(SlowReply(call=call, milliseconds=700))
+        await both.pulled()
+    ready = await prepared(both, call)
+    both.goes_wrong(SlowReply(call=call, milliseconds=700))
     async with httpx.AsyncClient(timeout=httpx.Timeout(5, read=0.5), trust_env=False) as hurried:
-        client = row.make_client(http=hurried)
+        client = both.make_client(http=hurried)
 
-        sent = await SEND[call](row, client, ready)
+        sent = await SEND[call](both, client, ready)
 
     assert "UNKNOWN" == sent.conclusion
     if call is DarajaCall.PUSH:
-        assert await answered_prompt(row)
+        assert await answered_prompt(both)
     if call in MOVING:
-        assert 1 == await times_moved(row, call, before)
-        await truth_is_told(row, call, sent.token, done=True)
+        assert 1 == await times_moved(both, call)
+        await truth_is_told(both, call, sent.token, done=True)
 
 
 # -- answers that lie: done, and then denied in words that are listed as "nothing was done"
@@ -181,41 +171,38 @@ async def test_an_answer_that_is_too_slow_is_unknown(row: Both, call: DarajaCall
     ],
 )
 async def test_an_answer_that_lies_costs_nothing_where_a_repeat_is_known(
-    row: Both, call: DarajaCall, reply: Spoilt, conclusion: str, after: int
+    both: Both, call: DarajaCall, reply: Spoilt, conclusion: str, after: int
 ) -> None:
     """Our id of a payout and the receipt of a reversal hold; B2B has neither, and no client can see through the lie."""
-    ready = await prepared(row, call)
-    before = await our_accounts(row)
-    row.goes_wrong(SpoiltReply(call=call, reply=reply, done=True))
+    ready = await prepared(both, call)
+    both.goes_wrong(SpoiltReply(call=call, reply=reply, done=True))
 
-    sent = await SEND[call](row, row.client, ready)
+    sent = await SEND[call](both, both.client, ready)
 
     assert conclusion == sent.conclusion
-    assert after == await times_moved(row, call, before)
+    assert after == await times_moved(both, call)
 
 
-async def test_a_prompt_that_is_denied_can_still_be_paid(row: Both) -> None:
+async def test_a_prompt_that_is_denied_can_still_be_paid(both: Both) -> None:
     """Told as not sent, because a prompt was in the way: its own. Its callback finds the request by its token."""
-    before = await our_accounts(row)
-    row.goes_wrong(SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.INVALID_TOKEN, done=True))
-    push = row.push()
+    both.goes_wrong(SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.INVALID_TOKEN, done=True))
+    push = both.push()
 
-    answer = await row.client.stk.stk_push(push)
+    answer = await both.client.stk.stk_push(push)
 
     assert ("NOT_SENT", 60_000) == (answer.outcome, answer.retry_after_ms)
-    assert await answered_prompt(row)
-    assert PaymentOutcome.PAID is verdict(await row.told_stk(push))
-    assert 1 == await times_moved(row, DarajaCall.PUSH, before)
+    assert await answered_prompt(both)
+    assert PaymentOutcome.PAID is verdict(await both.told_stk(push))
+    assert 1 == await times_moved(both, DarajaCall.PUSH)
 
 
-async def test_a_payout_that_is_denied_is_sent_again_and_paid_once(row: Both) -> None:
+async def test_a_payout_that_is_denied_is_sent_again_and_paid_once(both: Both) -> None:
     """The very same after a minute, as the answer bids: it existed."""
-    before = await our_accounts(row)
-    row.goes_wrong(SpoiltReply(call=DarajaCall.B2C, reply=Spoilt.SYSTEM_BUSY, done=True))
-    payment = row.payout()
+    both.goes_wrong(SpoiltReply(call=DarajaCall.B2C, reply=Spoilt.SYSTEM_BUSY, done=True))
+    payment = both.payout()
 
-    denied, again = [await row.client.pay.pay_customer(payment) for _ in range(2)]
+    denied, again = [await both.client.pay.pay_customer(payment) for _ in range(2)]
 
     assert ("RETRY_LATER", "ACCEPTED", True) == (denied.outcome, again.outcome, again.existed)
-    assert ResultOutcome.SUCCEEDED is (await row.told(payment.callback_token, parse_b2c_result)).outcome
-    assert 1 == await times_moved(row, DarajaCall.B2C, before)
+    assert ResultOutcome.SUCCEEDED is (await both.told(payment.callback_token, parse_b2c_result)).outcome
+    assert 1 == await times_moved(both, DarajaCall.B2C)

@@ -15,6 +15,8 @@ from tests.contract.daraja.conftest import BothMaker
 from tests.contract.sandbox.shop import till_of_the_paybill
 from tests.contract.sandbox.world import PAYER, kes
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def verdict(callback: StkCallback) -> PaymentOutcome:
     return callback_verdict(callback.result_code)
