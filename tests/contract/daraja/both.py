@@ -136,7 +136,7 @@ class Both:
         self._earlier = Books(user=0, receiver=0, utility=0, working=0)
         self.client = self.make_client()
 
-    def make_client(  # noqa: PLR0913  (each is one way in which a client can differ)
+    def make_client(
         self,
         *,
         http: httpx.AsyncClient | None = None,
@@ -206,7 +206,9 @@ class Both:
         self, unanswered: UnansweredValidation = UnansweredValidation.COMPLETE, home: str | None = None
     ) -> C2bAddresses:
         home = self.inbox.url if home is None else home
-        return C2bAddresses(confirmation_url=f"{home}/tell/c2b", validation_url=f"{home}/ask/c2b", unanswered=unanswered)
+        return C2bAddresses(
+            confirmation_url=f"{home}/tell/c2b", validation_url=f"{home}/ask/c2b", unanswered=unanswered
+        )
 
     def simulated(self, shillings: int = 100, bill_reference: str | None = "ACC-1") -> SimulatedPayment:
         return SimulatedPayment(phone=USER, amount=kes(shillings), bill_reference=bill_reference)

@@ -38,9 +38,7 @@ class BothMaker(Protocol):
 def make_both(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> BothMaker:
     made = 0
 
-    def make(
-        switches: DarajaSwitches = USUAL, log: RequestLog | None = None
-    ) -> AbstractAsyncContextManager[Both]:
+    def make(switches: DarajaSwitches = USUAL, log: RequestLog | None = None) -> AbstractAsyncContextManager[Both]:
         nonlocal made
         made += 1
         return _opened(tmp_path / f"operator-{made}.sqlite3", tmp_path_factory.getbasetemp(), switches, log)
@@ -83,9 +81,7 @@ async def both(shared: Both) -> AsyncIterator[Both]:
 
 
 @asynccontextmanager
-async def _opened(
-    file: Path, shared: Path, switches: DarajaSwitches, log: RequestLog | None
-) -> AsyncIterator[Both]:
+async def _opened(file: Path, shared: Path, switches: DarajaSwitches, log: RequestLog | None) -> AsyncIterator[Both]:
     beginning = shared / "daraja-beginning.sqlite3"
     if not beginning.exists():
         making = beginning.with_suffix(".making")

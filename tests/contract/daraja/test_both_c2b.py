@@ -130,7 +130,9 @@ async def test_what_we_reject_does_not_move(asking: Both) -> None:
 
 
 @pytest.mark.parametrize("unanswered", UnansweredValidation)
-async def test_what_we_do_not_answer_goes_by_our_default(make_both: BothMaker, unanswered: UnansweredValidation) -> None:
+async def test_what_we_do_not_answer_goes_by_our_default(
+    make_both: BothMaker, unanswered: UnansweredValidation
+) -> None:
     """As we registered: the payment is made and told, or it is cancelled and told nobody."""
     async with make_both(replace(ASKING, validation_timeout_ms=150)) as both:
         await both.register(unanswered)

@@ -37,7 +37,11 @@ async def test_a_customer_is_paid(fresh: Both) -> None:
         answer.originator_conversation_id,
     )
     result = await fresh.told(payment.callback_token, parse_b2c_result)
-    assert (ResultOutcome.SUCCEEDED, kes(300), True) == (result.outcome, result.amount.money, result.receiver_registered)
+    assert (ResultOutcome.SUCCEEDED, kes(300), True) == (
+        result.outcome,
+        result.amount.money,
+        result.receiver_registered,
+    )
     assert (kes(19_700), kes(10_000), kes(0)) == (result.utility_funds, result.working_funds, result.charges_paid)
     assert (answer.conversation_id, payment.originator_conversation_id) == (
         result.result.conversation_id,

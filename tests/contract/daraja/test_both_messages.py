@@ -1,4 +1,4 @@
-"""Every way in which the messages of our sandbox go wrong, and what our client makes of what comes and of what it asks."""
+"""Every way in which messages of our sandbox go wrong, and what our client makes of what comes and what it asks."""
 
 from __future__ import annotations
 

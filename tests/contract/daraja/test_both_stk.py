@@ -47,7 +47,11 @@ async def test_a_push_is_pending_until_its_payer_gives_her_pin(make_both: BothMa
         assert PaymentOutcome.PAID == (await stk.stk_query(answer.checkout_request_id)).outcome
         assert callback.receipt is not None
         status = await both.status(receipt=callback.receipt)
-        assert (PaymentOutcome.PAID, kes(150), callback.receipt) == (status.payment, status.amount.money, status.receipt)
+        assert (PaymentOutcome.PAID, kes(150), callback.receipt) == (
+            status.payment,
+            status.amount.money,
+            status.receipt,
+        )
         assert replace(START, user=9_850, utility=20_150) == await both.books()
 
 
