@@ -22,6 +22,7 @@ from penpay.cli.serve import address_told, run_until_interrupted
 from penpay.cli.session import fail
 from penpay.config import AppEnv, SandboxSettings, environment, load_sandbox_settings
 from penpay.demo.world import AGENT_LOGIN_ID, seed_sandbox
+from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.serving import PortTaken, serving
 from penpay.sandbox.daraja.switches import DarajaSwitches
@@ -45,6 +46,7 @@ _OWN_DATABASE: Final = "sqlite+aiosqlite:///var/sandbox.db"
 
 def serve(port: int | None, deriv_port: int | None, *, with_log: bool) -> None:
     """Serve Daraja and the Deriv simulator until interrupted; a port that is given goes before the settings'."""
+    tune_garbage_collection()
     log_as_json()
     # The steps of a first start would stand between the reader and what she is told.
     logging.getLogger("alembic").setLevel(logging.WARNING)
