@@ -25,15 +25,13 @@ from penpay.domain.mobile_money.customer import Customer, CustomerId, CustomerSt
 from penpay.domain.mobile_money.errors import (
     BalanceLeft,
     CustomerNotFound,
-    LoginLocked,
     NotAnAgent,
     PinLocked,
-    WrongCredentials,
     WrongPin,
 )
 from penpay.domain.mobile_money.policy import KycTier, OperatorPolicy
 from penpay.domain.shared.email import Email
-from penpay.domain.shared.errors import Forbidden, Unauthorized
+from penpay.domain.shared.errors import Forbidden, LoginLocked, Unauthorized, WrongCredentials
 from penpay.domain.shared.events import DomainEvent, Fact
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber

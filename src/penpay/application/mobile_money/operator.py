@@ -42,13 +42,13 @@ from penpay.domain.mobile_money.errors import (
     MerchantNotFound,
     PushNotFound,
     ShortCodeTaken,
-    WrongCredentials,
 )
 from penpay.domain.mobile_money.merchant import Merchant, NumberKind, parse_short_code
 from penpay.domain.mobile_money.policy import OperatorPolicy
 from penpay.domain.mobile_money.stk_push import PushResult, StkPush
 from penpay.domain.mobile_money.tariff import ExciseRates, PayBillPlan
 from penpay.domain.shared.email import Email
+from penpay.domain.shared.errors import WrongCredentials
 from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 
@@ -154,9 +154,9 @@ class Operator:
         made: Administrator = await self.do(registration.RegisterAdministrator(person=person, role=role, by=by))
         return made
 
-    def person(self, *, name: str, email: Email, phone: PhoneNumber | None, password: str) -> Person:
+    async def person(self, *, name: str, email: Email, phone: PhoneNumber | None, password: str) -> Person:
         """What somebody registers with. Raises InvalidPassword."""
-        hashed = self._secrets.hasher.hash(check_password(password))
+        hashed = await self._secrets.hasher.hash(check_password(password))
         return Person(name=name, email=email, phone=phone, password_hash=hashed)
 
     async def log_in(self, user_type: UserType, email: Email, password: str) -> Customer | Administrator:
@@ -166,9 +166,9 @@ class Operator:
         """
         found = await self.books.login(user_type, email)
         if found is None or found.login is None:
-            self._secrets.hasher.hash(password)  # as long as a comparison takes
+            await self._secrets.hasher.hash(password)  # as long as a comparison takes
             raise WrongCredentials
-        right = self._secrets.hasher.matches(password, found.login.password_hash)
+        right = await self._secrets.hasher.matches(password, found.login.password_hash)
         clean = found.login.wrong_passwords == 0 and found.login.locked_until is None
         if not (right and clean):
             who = _actor(found)
@@ -185,12 +185,12 @@ class Operator:
         customer = await self.books.customer(customer_id)
         if customer is None:
             raise CustomerNotFound
-        return self._compare(customer, pin)
+        return await self._compare(customer, pin)
 
     async def set_pin(self, customer_id: CustomerId, new: str, old: str | None) -> None:
         """The first PIN, or another one. Raises InvalidPin, WrongPin, PinLocked."""
         right = None if old is None else await self.pin_answer(customer_id, old) is PinAnswer.RIGHT
-        hashed = self._secrets.hasher.hash(check_pin(new))
+        hashed = await self._secrets.hasher.hash(check_pin(new))
         await self.do(care.SetPin(customer_id=customer_id, pin_hash=hashed, old_is_right=right))
 
     async def require(self, address: Address) -> Customer:
@@ -260,7 +260,7 @@ class Operator:
 
     async def register_subscriber(self, phone: PhoneNumber, pin: str) -> Customer:
         """Open a wallet with a PIN of four digits. Raises InvalidPin, CustomerExists."""
-        pin_hash = self._secrets.hasher.hash(check_pin(pin))
+        pin_hash = await self._secrets.hasher.hash(check_pin(pin))
         subscriber: Customer = await self.do(registration.RegisterSubscriber(phone=phone, pin_hash=pin_hash))
         return subscriber
 
@@ -289,7 +289,7 @@ class Operator:
         customer = None if push.customer_id is None else await self.books.customer(push.customer_id)
         if customer is None:
             raise CustomerNotFound
-        return await self._answer(push, self._compare(customer, pin))
+        return await self._answer(push, await self._compare(customer, pin))
 
     async def end_push(self, checkout_request_id: str, result: PushResult) -> StkPush:
         """End a push without money. Raises PushNotFound, PushEnded."""
@@ -314,11 +314,11 @@ class Operator:
         newest = await self.books.messages(subscriber.id, limit, None)
         return [message.text for message in reversed(newest)]
 
-    def _compare(self, customer: Customer, pin: str) -> PinAnswer:
+    async def _compare(self, customer: Customer, pin: str) -> PinAnswer:
         """A customer who never set a PIN has none that is right."""
         check_pin(pin)
         stored = customer.pin_hash
-        right = stored is not None and self._secrets.hasher.matches(pin, stored)
+        right = stored is not None and await self._secrets.hasher.matches(pin, stored)
         return PinAnswer.RIGHT if right else PinAnswer.WRONG
 
     async def _push(self, checkout_request_id: str) -> StkPush:

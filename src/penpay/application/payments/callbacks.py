@@ -7,7 +7,6 @@ question. So a callback may move money inside the books, and anything odd about 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,14 @@ from penpay.application.payments.collecting import (
     request_and_transaction,
     requests_footprint,
 )
-from penpay.application.payments.policy import FAILURE_CONFIRMED_AFTER, WEBHOOK_RETRY_AFTER
+from penpay.application.payments.policy import FAILURE_CONFIRMED_AFTER
+from penpay.application.payments.results import (
+    PAYOUT_SOURCE,
+    STATUS_SOURCE,
+    TIMEOUT_SOURCE,
+    ApplyResult,
+    read_message,
+)
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     MPESA_REQUESTS,
@@ -33,15 +39,13 @@ from penpay.application.payments.rows import (
     REVIEWS,
     SUBJECTS_OF_REQUESTS,
     TRANSACTIONS,
-    WEBHOOKS,
     ReviewReason,
     Subject,
-    Webhook,
-    WebhookOutcome,
 )
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.ports import Ids
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.application.shared.webhooks import WEBHOOK_RETRY_AFTER, WEBHOOKS, WebhookOutcome, keep_webhook
 from penpay.domain.mpesa.callback import StkCallback, UnreadableCallback, parse_stk_callback, phone_matches
 from penpay.domain.mpesa.gateway import PaymentOutcome
 from penpay.domain.mpesa.verdicts import callback_verdict
@@ -52,7 +56,7 @@ from penpay.domain.shared.ids import MpesaRequestId, WebhookId
 
 STK_PURPOSE: Final = "stk"
 """Bound into the path token, so that it opens nothing else."""
-_SOURCE: Final = "daraja_stk"
+STK_SOURCE: Final = "daraja_stk"
 _STRAY_BYTES: Final = 512
 """What is kept of a message under a token that is not ours."""
 
@@ -70,10 +74,11 @@ class RecordWebhook:
     """Keep a message as it came. `outcome` is RECEIVED, or why it will not be applied."""
 
     webhook_id: WebhookId
-    subject_id: MpesaRequestId | None
+    subject_id: UUID | None
     remote_address: str
     body: bytes
     outcome: WebhookOutcome
+    source: str = STK_SOURCE
 
 
 class RecordStrayWebhook(RecordWebhook):
@@ -86,21 +91,15 @@ class RecordWebhookHandler:
 
     def handle(self, command: RecordWebhook, work: Work) -> None:
         """Store it; a refused one leaves its trace in the audit log too."""
-        received = command.outcome is WebhookOutcome.RECEIVED
-        webhook = Webhook(
-            id=command.webhook_id,
-            source=_SOURCE,
+        keep_webhook(
+            work,
+            command.webhook_id,
+            source=command.source,
             subject_id=command.subject_id,
             remote_address=command.remote_address,
             body=command.body,
-            body_hash=hashlib.sha256(command.body).hexdigest(),
             outcome=command.outcome,
-            due_at=work.now + WEBHOOK_RETRY_AFTER if received else None,
-            created_at=work.now,
         )
-        work.add(WEBHOOKS, webhook.id, webhook)
-        action = "webhook.received" if received else "webhook.refused"
-        work.audit("mpesa", action, "webhook", webhook.id, outcome=webhook.outcome.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +155,12 @@ class ApplyWebhookHandler:
             return WebhookOutcome.CONTRADICTS
         if known is not None and callback.checkout_request_id != known:
             return _contradiction(work, request, transaction, ReviewReason.IDENTITY_MISMATCH)
-        request = request.told(callback.checkout_request_id)
+        return self.conclude(request.told(callback.checkout_request_id), transaction, subject, callback, work)
+
+    def conclude(
+        self, request: MpesaRequest, transaction: Transaction, subject: Subject, callback: StkCallback, work: Work
+    ) -> WebhookOutcome:
+        """Let what was told of this very push do what it says, as far as it may."""
         verdict = callback_verdict(callback.result_code)
         if request.is_final:
             return self._after_the_end(request, transaction, callback, verdict, work)
@@ -304,27 +308,52 @@ class MpesaCallbackVerifier:
         source that is not on the list.
         """
         subject = self._tokens.verify(STK_PURPOSE, token)
+        record = self._record(subject, remote_address, body, STK_SOURCE)
+        apply = None
+        if subject is not None:
+            request_id = MpesaRequestId(subject)
+            apply = ApplyWebhook(webhook_id=record.webhook_id, request_id=request_id, callback=read(body))
+        await self._take(record, apply)
+
+    async def receive_result(self, *, token: str, remote_address: str, body: bytes, timed_out: bool) -> None:
+        """Store what is told of a payout, or of our question about one, and apply it; as `receive`.
+
+        `timed_out`: it came to the address where M-Pesa tells that a call waited too long.
+        """
+        source, subject = PAYOUT_SOURCE, self._tokens.verify(PAYOUT_SOURCE, token)
+        if subject is None:
+            source, subject = STATUS_SOURCE, self._tokens.verify(STATUS_SOURCE, token)
+        elif timed_out:
+            source = TIMEOUT_SOURCE
+        record = self._record(subject, remote_address, body, source)
+        apply = None
+        if subject is not None:
+            message = None if timed_out else read_message(source, body)
+            apply = ApplyResult(webhook_id=record.webhook_id, source=source, subject_id=subject, message=message)
+        await self._take(record, apply)
+
+    def _record(self, subject: UUID | None, remote_address: str, body: bytes, source: str) -> RecordWebhook:
         outcome = WebhookOutcome.RECEIVED
         if subject is None:
             outcome = WebhookOutcome.REFUSED_TOKEN
         elif not self._is_allowed(remote_address):
             outcome = WebhookOutcome.REFUSED_SOURCE
-        request_id = None if subject is None else MpesaRequestId(subject)
-        kind, kept = (RecordStrayWebhook, body[:_STRAY_BYTES]) if request_id is None else (RecordWebhook, body)
-        record = kind(
+        kind, kept = (RecordStrayWebhook, body[:_STRAY_BYTES]) if subject is None else (RecordWebhook, body)
+        return kind(
             webhook_id=WebhookId(self._ids.new()),
-            subject_id=request_id,
+            subject_id=subject,
             remote_address=remote_address,
             body=kept,
             outcome=outcome,
+            source=source,
         )
-        if outcome is not WebhookOutcome.RECEIVED or request_id is None:
+
+    async def _take(self, record: RecordWebhook, apply: ApplyWebhook | ApplyResult | None) -> None:
+        if record.outcome is not WebhookOutcome.RECEIVED or apply is None:
             await self._executor.execute(record)
             raise CallbackRefused
         stored = self._executor.enqueue(record)
-        applied = self._executor.enqueue(
-            ApplyWebhook(webhook_id=record.webhook_id, request_id=request_id, callback=read(body))
-        )
+        applied = self._executor.enqueue(apply)
         _, fault = await asyncio.gather(stored, _outcome_of(applied))
         if fault is not None:
             self._log.error("a stored callback could not be applied yet: %s", type(fault).__name__)

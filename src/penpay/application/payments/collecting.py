@@ -17,7 +17,9 @@ from penpay.application.payments.policy import (
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     MPESA_REQUESTS,
+    OTHER_UNIDENTIFIED,
     REQUESTS_BY_CHECKOUT,
+    REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
     TRANSACTIONS,
     ReviewReason,
@@ -224,17 +226,38 @@ class RecordPaymentAnswer:
     request_id: MpesaRequestId
     fence: int
     answer: PaymentAnswer
+    heard_id: str | None = None
+    """The CheckoutRequestID that was asked by, where only a callback has told it: it may be another push's."""
+
+    @property
+    def needs_owner(self) -> bool:
+        """Whether it decides something, if the id is this push's."""
+        return self.heard_id is not None and self.answer.outcome in {PaymentOutcome.PAID, PaymentOutcome.FAILED}
 
 
 class RecordPaymentAnswerHandler:
     async def footprint(self, commands: Sequence[RecordPaymentAnswer], find: Find) -> Footprint:
+        if doubtful := {command.request_id for command in commands if command.needs_owner}:
+            await find(OTHER_UNIDENTIFIED, doubtful)
+        if told := {command.answer.receipt for command in commands if command.answer.receipt is not None}:
+            await find(REQUESTS_BY_RECEIPT, told)
         return await requests_footprint({command.request_id for command in commands}, find)
 
-    def handle(self, command: RecordPaymentAnswer, work: Work) -> None:
-        """Move on what the answer decides; ask again later where it decides nothing. Raises LostLicence."""
+    def handle(self, command: RecordPaymentAnswer, work: Work) -> bool:
+        """Move on what the answer decides; ask again later where it decides nothing. Raises LostLicence.
+
+        False, and nothing is recorded, when the answer may be about another push of ours: record what M-Pesa tells of
+        this push's own reference instead.
+        """
         request, transaction, subject = request_and_transaction(work, command.request_id)
         request.check_fence(command.fence)
         answer = command.answer
+        if command.needs_owner:
+            if _may_be_anothers(work, request, command.heard_id):
+                return False
+            request = request.identified(command.heard_id, request.merchant_request_id)
+        if answer.receipt is not None and work.found(REQUESTS_BY_RECEIPT, answer.receipt) in {None, request.id}:
+            request = replace(request, receipt=answer.receipt)
         work.audit(
             _ACTOR, "mpesa_request.asked", "mpesa_request", request.id, outcome=answer.outcome.value, code=answer.code
         )
@@ -244,6 +267,7 @@ class RecordPaymentAnswerHandler:
             self._not_paid(request, transaction, answer, work)
         else:
             self._ask_again(request, transaction, answer, work)
+        return True
 
     @staticmethod
     def _paid(request: MpesaRequest, transaction: Transaction, subject: Subject, work: Work) -> None:
@@ -272,6 +296,8 @@ class RecordPaymentAnswerHandler:
             work.record(event)
         else:
             work.put(MPESA_REQUESTS, request.id, verified.moved(EvidenceState.CONFIRMED, now, due_at=None))
+            # Nothing has told of the payment before, so a receipt is there only if M-Pesa's list has named it now.
+            known = {} if request.receipt is None else {"receipt": request.receipt}
             book_payment(
                 work,
                 request,
@@ -279,7 +305,8 @@ class RecordPaymentAnswerHandler:
                 subject,
                 event="MpesaPaymentVerified",
                 happened_at=now,
-                recovered_by="stk_query",
+                recovered_by="pull" if known else "stk_query",
+                **known,
             )
 
     @staticmethod
@@ -319,6 +346,17 @@ class RecordPaymentAnswerHandler:
         else:
             due_at = now + backoff(QUERY_BACKOFF_SECONDS, request.attempts, answer.retry_after_ms)
         work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=due_at, code=answer.code))
+
+
+def _may_be_anothers(work: Work, request: MpesaRequest, heard_id: str | None) -> bool:
+    """Whether what M-Pesa tells of this id, which a callback named, may be about another push than this one.
+
+    It is about this one if it still goes by the id and no other push was sent of which we do not know the id for
+    certain: the owner was sent before anybody could name the id.
+    """
+    if request.checkout_request_id != heard_id or request.sent_at is None:
+        return True
+    return not request.is_identified and work.found(OTHER_UNIDENTIFIED, request.id) is not None
 
 
 def _taken_back(work: Work, request: MpesaRequest, checkout_request_id: str | None) -> bool:

@@ -12,11 +12,11 @@ from typing import Final
 from uuid import UUID
 
 from penpay.application.payments.fx import lock_rate
+from penpay.application.payments.giving_back import RefundDeposit, intend_transfer
 from penpay.application.payments.policy import PaymentsPolicy
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     CURRENT_RATES,
-    DERIV_TRANSFERS,
     MPESA_REQUESTS,
     PAYERS,
     TRANSACTIONS,
@@ -25,10 +25,10 @@ from penpay.application.payments.rows import (
 from penpay.application.payments.views import transaction_view
 from penpay.application.shared.unit_of_work import Find, Footprint, StoredEvent, Work
 from penpay.application.wallet import postings
-from penpay.domain.payments.evidence import DerivTransfer, EvidenceState, MpesaRequest, Purpose, short_reference
-from penpay.domain.payments.transaction import Transaction, TransactionStatus, create_deposit
+from penpay.domain.payments.evidence import EvidenceState, MpesaRequest, Purpose, short_reference
+from penpay.domain.payments.transaction import Transaction, TransactionStatus, TransactionType, create_transaction
 from penpay.domain.shared.errors import AccountNotYours, Forbidden, NotFound
-from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId, TransactionId, UserId
+from penpay.domain.shared.ids import MpesaRequestId, TransactionId, UserId
 from penpay.domain.shared.money import Currency, Money
 
 DEPOSIT_WORKER = "deposit"
@@ -75,7 +75,7 @@ class CreateDepositHandler:
         )
         quote = rate.quote_deposit(command.amount)
         self._policy.limits.check(quote)
-        transaction, event = create_deposit(
+        transaction, event = create_transaction(
             transaction_id=TransactionId(work.ids.new()),
             user_id=command.user_id,
             amount=command.amount,
@@ -104,9 +104,9 @@ class InitiateDepositHandler:
         return Footprint().add(TRANSACTIONS, *(command.transaction_id for command in commands))
 
     def handle(self, command: InitiateDeposit, work: Work) -> None:
-        """Record the intent to prompt the payer; a transaction that is past this is left as it is."""
+        """Record the intent to prompt the payer; a withdrawal, or a deposit that is past this, is left as it is."""
         transaction = _known(work, command.transaction_id)
-        if transaction.status is not TransactionStatus.PENDING:
+        if transaction.status is not TransactionStatus.PENDING or transaction.type is not TransactionType.DEPOSIT:
             return
         payer = work.found(PAYERS, command.user_id)
         if payer is None:
@@ -117,7 +117,7 @@ class InitiateDepositHandler:
             purpose=Purpose.DEPOSIT,
             subject_id=transaction.id,
             state=EvidenceState.INTENDED,
-            amount=transaction.quote.kes_charged,
+            amount=transaction.quote.kes,
             due_at=work.now,
             created_at=work.now,
             account_reference="PX" + short_reference(request_id.int, 10),
@@ -156,30 +156,13 @@ class FundDepositHandler:
         if transaction.status is not TransactionStatus.VERIFYING_MPESA_PAYMENT:
             return
         if work.now - transaction.created_at > self._forward_within:
-            open_review(work, transaction, ReviewReason.CONFIRMED_LATE, transaction.quote.kes_charged)
+            open_review(work, transaction, ReviewReason.CONFIRMED_LATE, transaction.quote.kes)
             work.audit("worker:deposit", "deposit.late", "transaction", transaction.id)
             return
-        transfer_id = DerivTransferId(work.ids.new())
-        transfer = DerivTransfer(
-            id=transfer_id,
-            purpose=Purpose.DEPOSIT,
-            subject_id=transaction.id,
-            state=EvidenceState.INTENDED,
-            amount=transaction.quote.usd,
-            due_at=work.now,
-            created_at=work.now,
-            reference="PX" + short_reference(transfer_id.int, 20),
-            deriv_login_id=transaction.deriv_login_id,
+        postings.deposit_converted(
+            work, user=command.user_id, transaction=transaction.id, quote=transaction.deposit_quote
         )
-        postings.deposit_converted(work, user=command.user_id, transaction=transaction.id, quote=transaction.quote)
-        postings.transfer_intended(
-            work,
-            user=command.user_id,
-            transaction=transaction.id,
-            reference=transfer.reference,
-            amount=transfer.amount,
-        )
-        work.add(DERIV_TRANSFERS, transfer.id, transfer)
+        transfer = intend_transfer(work, transaction, Purpose.DEPOSIT)
         after, event = transaction.moved(
             "DerivTransferInitiated",
             TransactionStatus.AWAITING_DERIV_CONFIRMATION,
@@ -194,9 +177,9 @@ class FundDepositHandler:
 class DepositOrchestrator:
     """The process manager of a deposit: which command answers which event."""
 
-    SUBSCRIPTIONS: Final = ("TransactionCreated", "MpesaPaymentVerified")
+    SUBSCRIPTIONS: Final = ("TransactionCreated", "MpesaPaymentVerified", "DerivTransferRefused")
 
-    def next_command(self, stored: StoredEvent) -> InitiateDeposit | FundDeposit:
+    def next_command(self, stored: StoredEvent) -> InitiateDeposit | FundDeposit | RefundDeposit:
         """What to do about an event of a deposit; raises ValueError for one it did not subscribe to."""
         event = stored.event
         transaction_id = TransactionId(event.aggregate_id)
@@ -205,6 +188,8 @@ class DepositOrchestrator:
             return InitiateDeposit(transaction_id=transaction_id, user_id=user_id)
         if event.name == "MpesaPaymentVerified":
             return FundDeposit(transaction_id=transaction_id, user_id=user_id)
+        if event.name == "DerivTransferRefused":
+            return RefundDeposit(transaction_id=transaction_id, user_id=user_id)
         raise ValueError(event.name)
 
 

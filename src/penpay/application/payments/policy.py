@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from penpay.domain.payments.limits import DepositLimits
+from penpay.domain.payments.limits import DepositLimits, WithdrawalLimits
 
 QUERY_BACKOFF_SECONDS: Final = (5, 15, 30, 60, 120, 300, 900, 3_600)
 """Between two questions about one prompt; the last one repeats (daraja.md §6.4)."""
@@ -18,6 +18,13 @@ SEND_BACKOFF_SECONDS: Final = (1, 2, 5, 15, 30)
 """Before sending again what certainly never left."""
 FAILURE_CONFIRMED_AFTER: Final = timedelta(minutes=2)
 """When M-Pesa is asked about a failure that only a callback told: after any prompt is over."""
+PAID_WITHIN: Final = timedelta(hours=2)
+"""A prompt lives for a minute and a half (daraja.md §2.3); by then its payment stands in M-Pesa's list, and whatever
+our clock was wrong by is allowed for."""
+PAYMENTS_LISTED_FOR: Final = timedelta(hours=47)
+"""So far back we ask for M-Pesa's list of payments: an hour less than it keeps (daraja.md §5.9), for reading it."""
+IDS_ANSWERED_FOR: Final = timedelta(days=7)
+"""A push sent longer ago than this is not taken for the owner of an id that M-Pesa still tells about."""
 PAYMENT_UNRESOLVED_AFTER: Final = timedelta(hours=48)
 """After this M-Pesa's own records are out of reach (daraja.md §5.9), and people take over."""
 TRANSFER_UNRESOLVED_AFTER: Final = timedelta(minutes=10)
@@ -28,7 +35,25 @@ STATEMENT_UNREADABLE_AFTER: Final = timedelta(hours=24)
 """A transfer that nobody could look for during this long is for people too; they are told that nobody has looked."""
 TRIES_BEFORE_GIVING_UP: Final = 5
 """However long something has waited, as through a long standstill of ours: so often it is tried first."""
-WEBHOOK_RETRY_AFTER: Final = timedelta(seconds=30)
+VERIFICATION_CODE_KEPT: Final = timedelta(minutes=10)
+"""How long a code that Deriv mailed is kept for its use."""
+CODE_BACKOFF_SECONDS: Final = (2, 5, 15, 30, 60)
+"""Before Deriv is asked again to mail a code."""
+STATUS_BACKOFF_SECONDS: Final = (30, 60, 120, 300, 900, 3_600)
+"""Between two questions about one payout; each answer comes by itself, in seconds or minutes (daraja.md §6.4)."""
+DISBURSEMENT_UNRESOLVED_AFTER: Final = timedelta(hours=24)
+"""A payout that M-Pesa could not tell about for so long is for people."""
+DISBURSEMENT_REFUSED_AFTER: Final = timedelta(hours=24)
+"""A payout that could not even be sent for so long is given up, and the money goes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAccount:
+    """Where customers are paid from."""
+
+    short_code: str
+    first_status_after: timedelta
+    """How long the Result of a payout is waited for before M-Pesa is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +61,11 @@ class PaymentsPolicy:
     """What an installation decides."""
 
     limits: DepositLimits
+    withdrawal_limits: WithdrawalLimits
+    requote_within_bps: int
+    """A withdrawal whose rate has expired is priced anew, if what it brings moves by no more than this."""
+    payouts: PayoutAccount | None
+    """None: nothing can be paid out, and what should be given back goes to people."""
     spread_bps: int
     rate_max_age: timedelta
     rate_locked_for: timedelta

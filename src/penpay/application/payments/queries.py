@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from penpay.application.payments.rows import Review
+from penpay.application.payments.situation import Situation
 from penpay.domain.payments.transaction import Transaction
-from penpay.domain.shared.ids import TransactionId, UserId
+from penpay.domain.shared.ids import ReviewId, TransactionId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,53 @@ class TransactionPage:
     transactions: Sequence[Transaction]
     next: TransactionId | None
     """Where the following page begins (`before`); None on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoryLine:
+    """One thing in the story of a transaction."""
+
+    at: datetime
+    kind: str
+    """event, evidence, journal, callback, review or audit."""
+    text: str
+    """For people; without a name, a phone number or a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that happened to a transaction, in order."""
+
+    transaction: Transaction
+    lines: Sequence[StoryLine]
+
+
+class Stories(Protocol):
+    """Questions about one transaction, for whoever must understand it at two in the morning."""
+
+    async def story(self, transaction_id: TransactionId, of: UserId | None = None) -> Story | None:
+        """Its story; None when there is none. For a user, of her own alone, and without what staff did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """A review and where the money of its transaction stands; None for what belongs to no transaction."""
+
+    review: Review
+    situation: Situation | None
+
+
+class ReviewBooks(Protocol):
+    """Questions about reviews."""
+
+    async def open_reviews(self, limit: int) -> Sequence[ReviewCase]:
+        """What waits for people, longest waiting first."""
+        ...
+
+    async def review(self, review_id: ReviewId) -> ReviewCase | None:
+        """One review, open or resolved; None when there is none."""
+        ...
 
 
 class PaymentBooks(Protocol):

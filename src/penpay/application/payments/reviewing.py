@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from penpay.application.payments.rows import REVIEWS, TRANSACTIONS, Review, ReviewReason
 from penpay.application.shared.outbox import claimed_delivery
@@ -11,7 +12,7 @@ from penpay.application.shared.unit_of_work import DELIVERIES, Find, Footprint, 
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.events import Fact
-from penpay.domain.shared.ids import EventId, ReviewId, TransactionId
+from penpay.domain.shared.ids import EventId, JournalId, ReviewId, TransactionId
 from penpay.domain.shared.money import Currency, Money
 
 
@@ -24,17 +25,20 @@ def open_review(
     """
     known = work.get(REVIEWS, (transaction.id, reason))
     if known is not None:
-        work.put(REVIEWS, (transaction.id, reason), replace(known, amount=amount, facts=facts))
-        return transaction
-    review = Review(
+        work.put(REVIEWS, (transaction.id, reason), _told_again(known, amount, facts, work.now))
+        if known.is_open:
+            return transaction
+    review = known or Review(
         id=ReviewId(work.ids.new()),
+        subject_id=transaction.id,
         transaction_id=transaction.id,
         reason=reason,
         amount=amount,
         facts=facts,
         opened_at=work.now,
     )
-    work.put(REVIEWS, (transaction.id, reason), review)
+    if known is None:
+        work.put(REVIEWS, (transaction.id, reason), review)
     status = transaction.status if transaction.is_terminal else TransactionStatus.IN_REVIEW
     after, event = transaction.moved(
         "ReviewOpened",
@@ -48,6 +52,37 @@ def open_review(
     work.put(TRANSACTIONS, after.id, after)
     work.record(event)
     return after
+
+
+def _told_again(known: Review, amount: Money, facts: Mapping[str, Fact], now: datetime) -> Review:
+    """The review with what is known now; one that was resolved is open again, and a proposal made before is void."""
+    return replace(
+        known,
+        amount=amount,
+        facts=facts,
+        opened_at=known.opened_at if known.is_open else now,
+        decision=None,
+        note=None,
+        proposed_by=None,
+        proposed_at=None,
+        approved_by=None,
+        resolved_at=None,
+        version=known.version + 1,
+    )
+
+
+def open_review_of_credit(work: Work, journal: JournalId, amount: Money, **facts: Fact) -> None:
+    """Open a review about dollars in suspense that belong to no transaction; once for each such journal."""
+    review = Review(
+        id=ReviewId(work.ids.new()),
+        subject_id=journal,
+        transaction_id=None,
+        reason=ReviewReason.UNMATCHED_CREDIT,
+        amount=amount,
+        facts=facts,
+        opened_at=work.now,
+    )
+    work.add(REVIEWS, (journal, review.reason), review)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +110,6 @@ class GiveUpDeliveryHandler:
         if transaction is None:
             raise NotFound
         booked = transaction.status is TransactionStatus.VERIFYING_MPESA_PAYMENT
-        amount = transaction.quote.kes_charged if booked else Money.zero(Currency.KES)
+        amount = transaction.quote.kes if booked else Money.zero(Currency.KES)
         open_review(work, transaction, ReviewReason.DELIVERY_DEAD, amount, event_id=str(command.event_id))
         work.audit(f"worker:{command.consumer}", "delivery.dead", "transaction", transaction.id, reason=command.reason)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from penpay.application.shared.unit_of_work import Index, Kind
-from penpay.domain.payments.evidence import DerivTransfer, MpesaRequest
+from penpay.domain.payments.evidence import DerivTransfer, DerivWithdrawal, MpesaDisbursement, MpesaRequest
 from penpay.domain.payments.transaction import Transaction
 from penpay.domain.shared.events import Fact
 from penpay.domain.shared.ids import (
+    DerivAccountId,
     DerivTransferId,
+    DerivWithdrawalId,
     FxRateId,
+    MpesaDisbursementId,
     MpesaRequestId,
     ReviewId,
     TransactionId,
     UserId,
-    WebhookId,
 )
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
@@ -27,44 +30,9 @@ from penpay.domain.shared.phone import PhoneNumber
 TRANSACTIONS: Final[Kind[TransactionId, Transaction]] = Kind("transactions")
 MPESA_REQUESTS: Final[Kind[MpesaRequestId, MpesaRequest]] = Kind("mpesa_requests")
 DERIV_TRANSFERS: Final[Kind[DerivTransferId, DerivTransfer]] = Kind("deriv_transfers")
-
-
-class WebhookOutcome(StrEnum):
-    """What became of a message somebody posted to us."""
-
-    RECEIVED = "RECEIVED"
-    """Stored; not applied yet."""
-    APPLIED = "APPLIED"
-    REPEATED = "REPEATED"
-    """It told nothing new."""
-    CONTRADICTS = "CONTRADICTS"
-    """It contradicts what is final, and a review is open; or it names another push, and nothing follows."""
-    UNREADABLE = "UNREADABLE"
-    REFUSED_TOKEN = "REFUSED_TOKEN"  # noqa: S105  (an outcome, not a secret)
-    REFUSED_SOURCE = "REFUSED_SOURCE"
-    UNKNOWN_SUBJECT = "UNKNOWN_SUBJECT"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """One message as it arrived, before anything was read from it."""
-
-    id: WebhookId
-    source: str
-    subject_id: MpesaRequestId | None
-    """The request named by a valid path token."""
-    remote_address: str
-    body: bytes | None
-    """As it came; None where the row was read for its outcome alone."""
-    body_hash: str
-    outcome: WebhookOutcome
-    due_at: datetime | None
-    """When it must be applied at the latest by whoever finds it; None when nothing is left to do."""
-    created_at: datetime
-    version: int = 1
-
-
-WEBHOOKS: Final[Kind[WebhookId, Webhook]] = Kind("webhook_logs")
+DERIV_WITHDRAWALS: Final[Kind[DerivWithdrawalId, DerivWithdrawal]] = Kind("deriv_withdrawals")
+"""By the id that a withdrawal shares with its transaction."""
+MPESA_DISBURSEMENTS: Final[Kind[MpesaDisbursementId, MpesaDisbursement]] = Kind("mpesa_disbursements")
 
 
 class ReviewReason(StrEnum):
@@ -88,8 +56,37 @@ class ReviewReason(StrEnum):
     """The statement holds two transfers under one reference, or one of another amount or recipient."""
     CONFIRMED_LATE = "CONFIRMED_LATE"
     """Money confirmed so late, or with people at work already, that they decide whether to forward or return it."""
+    DISBURSEMENT_UNRESOLVED = "DISBURSEMENT_UNRESOLVED"
+    """M-Pesa has not told what became of a payout."""
+    NOT_RETURNED = "NOT_RETURNED"
+    """Money that was to go back to where it came from could not; it is in suspense, or still with the user here."""
+    UNMATCHED_CREDIT = "UNMATCHED_CREDIT"
+    """Dollars have reached our agent account that nobody asked for, or that several may have."""
     DELIVERY_DEAD = "DELIVERY_DEAD"
     """An event could not be handled however often it was tried."""
+
+
+class Decision(StrEnum):
+    """What people can decide about a review."""
+
+    PAY_OUT = "PAY_OUT"
+    """Send a withdrawal's money to the phone, by a new payout."""
+    REFUND = "REFUND"
+    """Pay a deposit back to the phone it came from."""
+    RETURN = "RETURN"
+    """Send a withdrawal's dollars back to Deriv."""
+    FORWARD = "FORWARD"
+    """Send a deposit's dollars to Deriv, by a new transfer."""
+    IT_ARRIVED = "IT_ARRIVED"
+    """What is in doubt did happen, as people saw for themselves."""
+    IT_DID_NOT = "IT_DID_NOT"
+    """What is in doubt did not happen and will not, as people saw for themselves."""
+    SUSPEND = "SUSPEND"
+    """Keep money that can go nowhere in suspense."""
+    OWNERS = "OWNERS"
+    """A credit nobody had explained was our owner's own."""
+    ACCEPT = "ACCEPT"
+    """Leave everything as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +94,29 @@ class Review:
     """A question for people. `amount` is exactly what it keeps from where it should be; zero when nothing moved."""
 
     id: ReviewId
+    subject_id: UUID
+    """The transaction, or the journal of a credit that belongs to none."""
     transaction_id: TransactionId | None
     reason: ReviewReason
     amount: Money
     facts: Mapping[str, Fact]
     opened_at: datetime
+    decision: Decision | None = None
+    """What somebody proposes, and once `approved_by` is there what was done."""
+    note: str | None = field(default=None, repr=False)
+    proposed_by: str | None = None
+    proposed_at: datetime | None = None
+    approved_by: str | None = None
+    resolved_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved_at is None
 
 
-REVIEWS: Final[Kind[tuple[TransactionId | None, ReviewReason], Review]] = Kind("reviews")
-"""By what a review asks: a transaction is under one review for each reason."""
+REVIEWS: Final[Kind[tuple[UUID, ReviewReason], Review]] = Kind("reviews")
+"""By what a review asks: a transaction, or an unexplained credit, is under one review for each reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +164,21 @@ class Subject:
 SUBJECTS_OF_REQUESTS: Final[Index[MpesaRequestId, Subject]] = Index("subjects_of_requests")
 SUBJECTS_OF_TRANSFERS: Final[Index[DerivTransferId, tuple[Subject, str]]] = Index("subjects_of_transfers")
 """The subject, and the transfer's reference."""
+SUBJECTS_OF_TRANSACTIONS: Final[Index[TransactionId, Subject]] = Index("subjects_of_transactions")
+SUBJECTS_OF_DISBURSEMENTS: Final[Index[MpesaDisbursementId, Subject]] = Index("subjects_of_disbursements")
+"""Of those that belong to a transaction."""
+DERIV_ACCOUNT_IDS: Final[Index[str, DerivAccountId]] = Index("deriv_account_ids")
+"""By Deriv login id."""
+TOKEN_SUBJECTS: Final[Index[DerivWithdrawalId, DerivAccountId]] = Index("token_subjects")
+"""The Deriv account whose token a withdrawal runs with."""
+WITHDRAWALS_BY_REFERENCE: Final[Index[str, DerivWithdrawalId]] = Index("withdrawals_by_reference")
+WAITING_WITHDRAWALS: Final[Index[tuple[str, int], tuple[DerivWithdrawalId, ...]]] = Index("waiting_withdrawals")
+"""Those of a Deriv login id, over so many cents, that may have been made and whose credit has not been seen."""
+DISBURSEMENTS_BY_QUESTION: Final[Index[UUID, MpesaDisbursementId]] = Index("disbursements_by_question")
+"""By the question that is out."""
+DISBURSEMENTS_BY_RECEIPT: Final[Index[str, MpesaDisbursementId]] = Index("disbursements_by_receipt")
 REQUESTS_BY_RECEIPT: Final[Index[str, MpesaRequestId]] = Index("requests_by_receipt")
 REQUESTS_BY_CHECKOUT: Final[Index[str, MpesaRequestId]] = Index("requests_by_checkout")
 """By CheckoutRequestID."""
+OTHER_UNIDENTIFIED: Final[Index[MpesaRequestId, MpesaRequestId]] = Index("other_unidentified")
+"""Beside each push another that was sent and may own any CheckoutRequestID, as it is not certain which is its own."""

@@ -19,9 +19,9 @@ from penpay.application.payments.policy import (
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import DERIV_TRANSFERS, SUBJECTS_OF_TRANSFERS, TRANSACTIONS, ReviewReason
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
-from penpay.application.wallet import postings
+from penpay.application.wallet import postings, withdrawal_postings
 from penpay.domain.deriv.gateway import FoundTransfer, TransferAnswer, TransferOutcome
-from penpay.domain.payments.evidence import DerivTransfer, EvidenceState
+from penpay.domain.payments.evidence import DerivTransfer, EvidenceState, Purpose
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.ids import DerivTransferId
@@ -34,7 +34,7 @@ async def transfers_footprint(transfers: Collection[DerivTransferId], find: Find
     footprint = Footprint().add(DERIV_TRANSFERS, *transfers)
     for subject, reference in (await find(SUBJECTS_OF_TRANSFERS, transfers)).values():
         footprint.add(TRANSACTIONS, subject.transaction_id)
-        postings.deposit_footprint(footprint, subject.user_id)
+        withdrawal_postings.payout_footprint(footprint, subject.user_id)
         postings.journal_footprint(footprint, (postings.TRANSFER_INTENDED, reference))
     return footprint
 
@@ -83,6 +83,10 @@ class RecordTransferAnswer:
 
 
 class RecordTransferAnswerHandler:
+    def __init__(self, *, refunds: bool) -> None:
+        """`refunds`: a deposit that Deriv refuses is paid back without people."""
+        self._refunds = refunds
+
     async def footprint(self, commands: Sequence[RecordTransferAnswer], find: Find) -> Footprint:
         return await transfers_footprint({command.transfer_id for command in commands}, find)
 
@@ -100,11 +104,11 @@ class RecordTransferAnswerHandler:
             code=answer.code,
         )
         if answer.outcome is TransferOutcome.CONFIRMED:
-            _confirm(work, transfer, transaction, answer.provider_id, happened_at=now)
+            confirm_transfer(work, transfer, transaction, answer.provider_id, happened_at=now)
         elif answer.outcome is TransferOutcome.FAILED or (
             answer.outcome is TransferOutcome.NOT_SENT and _was_tried_long_enough(transfer, now)
         ):
-            _refuse(work, transfer, transaction, answer.code)
+            refuse_transfer(work, transfer, transaction, answer.code, refunds=self._refunds)
         elif answer.outcome is TransferOutcome.NOT_SENT:
             due_at = now + backoff(SEND_BACKOFF_SECONDS, transfer.fence, answer.retry_after_ms)
             waiting = transfer.moved(EvidenceState.INTENDED, now, due_at=due_at, code=answer.code)
@@ -140,7 +144,7 @@ class RecordTransferSearchHandler:
         work.audit(_ACTOR, "deriv_transfer.searched", "deriv_transfer", transfer.id, rows=rows)
         exact = [row for row in found if row.amount == transfer.amount and row.login_id == transfer.deriv_login_id]
         if len(found) == 1 and exact:
-            _confirm(
+            confirm_transfer(
                 work,
                 transfer,
                 transaction,
@@ -165,7 +169,7 @@ def _was_tried_long_enough(transfer: DerivTransfer, now: datetime) -> bool:
     return transfer.fence >= TRIES_BEFORE_GIVING_UP and now - transfer.created_at >= TRANSFER_REFUSED_AFTER
 
 
-def _confirm(
+def confirm_transfer(
     work: Work,
     transfer: DerivTransfer,
     transaction: Transaction,
@@ -174,6 +178,7 @@ def _confirm(
     happened_at: datetime,
     recovered_by: str | None = None,
 ) -> None:
+    """Deriv has moved the dollars: a deposit is completed by it, a withdrawal that was returned is reversed."""
     confirmed = replace(transfer, provider_id=provider_id).moved(EvidenceState.CONFIRMED, work.now, due_at=None)
     work.put(DERIV_TRANSFERS, transfer.id, confirmed)
     postings.transfer_confirmed(
@@ -183,9 +188,10 @@ def _confirm(
         amount=transfer.amount,
         happened_at=happened_at,
     )
+    returned = transfer.purpose is Purpose.RETURN
     after, event = transaction.moved(
-        "TransactionCompleted",
-        TransactionStatus.COMPLETED,
+        "TransactionReversed" if returned else "TransactionCompleted",
+        TransactionStatus.REVERSED if returned else TransactionStatus.COMPLETED,
         work.now,
         deriv_transaction_id=provider_id,
         recovered_by=recovered_by,
@@ -194,16 +200,35 @@ def _confirm(
     work.record(event)
 
 
-def _refuse(work: Work, transfer: DerivTransfer, transaction: Transaction, code: str | None) -> None:
-    """Deriv moved nothing and will not: the dollars are the user's again, and people see to the refund."""
+def refuse_transfer(
+    work: Work, transfer: DerivTransfer, transaction: Transaction, code: str | None, *, refunds: bool
+) -> None:
+    """Deriv moved nothing and will not: the dollars are the user's again, and are paid back by us or by people."""
     work.put(DERIV_TRANSFERS, transfer.id, transfer.moved(EvidenceState.FAILED, work.now, due_at=None, code=code))
     postings.transfer_failed(work, reference=transfer.reference)
+    returned = transfer.purpose is Purpose.RETURN
     transaction, event = transaction.moved(
-        "DerivTransferRefused", transaction.status, work.now, failure_code="deriv_refused", code=code
+        "ReturnRefused" if returned else "DerivTransferRefused",
+        transaction.status,
+        work.now,
+        user_id=str(transaction.user_id),
+        code=code,
+        **({} if returned else {"failure_code": "deriv_refused"}),
     )
     work.put(TRANSACTIONS, transaction.id, transaction)
     work.record(event)
-    open_review(work, transaction, ReviewReason.DERIV_REFUSED, transfer.amount, code=code)
+    if returned:
+        # Neither M-Pesa nor Deriv takes it: it must not stay where the user's other business could use it.
+        withdrawal_postings.put_in_suspense(
+            work,
+            user=transaction.user_id,
+            transaction=transaction.id,
+            reference=transfer.reference,
+            amount=transfer.amount,
+        )
+        open_review(work, transaction, ReviewReason.NOT_RETURNED, transfer.amount, code=code)
+    elif not refunds or transaction.status is TransactionStatus.IN_REVIEW:
+        open_review(work, transaction, ReviewReason.DERIV_REFUSED, transfer.amount, code=code)
 
 
 def _hand_over(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from penpay.domain.payments.transaction import Transaction
+from penpay.application.payments.queries import ReviewCase, Story
+from penpay.application.payments.situation import options
+from penpay.domain.payments.transaction import Transaction, TransactionType
 
 
 def moment(at: datetime | None) -> str | None:
@@ -15,6 +17,7 @@ def moment(at: datetime | None) -> str | None:
 def transaction_view(transaction: Transaction) -> dict[str, object]:
     """The transaction as JSON-ready values; money in integer cents, rates as exact decimal text."""
     quote, rate = transaction.quote, transaction.rate
+    price = rate.deposit_rate if transaction.type is TransactionType.DEPOSIT else rate.withdrawal_rate
     return {
         "id": str(transaction.id),
         "type": transaction.type.value,
@@ -23,8 +26,8 @@ def transaction_view(transaction: Transaction) -> dict[str, object]:
         "currency": transaction.amount.currency.value,
         "deriv_login_id": transaction.deriv_login_id,
         "usd_cents": quote.usd.cents,
-        "kes_cents": quote.kes_charged.cents,
-        "rate": f"{rate.deposit_rate.normalize():f}",
+        "kes_cents": quote.kes.cents,
+        "rate": f"{price.normalize():f}",
         "rate_expires_at": moment(rate.expires_at),
         "receipt": transaction.receipt,
         "failure_code": transaction.failure_code,
@@ -32,3 +35,32 @@ def transaction_view(transaction: Transaction) -> dict[str, object]:
         "created_at": moment(transaction.created_at),
         "updated_at": moment(transaction.updated_at),
     }
+
+
+def review_view(case: ReviewCase) -> dict[str, object]:
+    """A review as JSON-ready values: why, about how much, where the money stands, and what can be decided."""
+    review, situation = case.review, case.situation
+    return {
+        "id": str(review.id),
+        "transaction_id": review.transaction_id and str(review.transaction_id),
+        "status": situation and situation.status.value,
+        "reason": review.reason.value,
+        "amount_cents": review.amount.cents,
+        "currency": review.amount.currency.value,
+        "facts": dict(review.facts),
+        "opened_at": moment(review.opened_at),
+        "held": {} if situation is None else dict(situation.held),
+        "decision": review.decision and review.decision.value,
+        "note": review.note,
+        "proposed_by": review.proposed_by,
+        "proposed_at": moment(review.proposed_at),
+        "approved_by": review.approved_by,
+        "resolved_at": moment(review.resolved_at),
+        "possible": sorted(options(review, situation)) if review.is_open else [],
+    }
+
+
+def story_view(story: Story) -> dict[str, object]:
+    """A transaction with its story as JSON-ready values."""
+    lines = [{"at": moment(line.at), "kind": line.kind, "text": line.text} for line in story.lines]
+    return {**transaction_view(story.transaction), "story": lines}

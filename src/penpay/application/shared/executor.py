@@ -28,6 +28,7 @@ from penpay.application.shared.unit_of_work import (
     Index,
     K,
     NotLocked,
+    Stale,
     Transient,
     UnitOfWork,
     V,
@@ -372,7 +373,7 @@ class Executor:
                 future.set_result(outcome.result)
         for waiting, missing in reversed(attempt.deferred):
             self.counters.not_locked += 1
-            waiting.deferrals += 1
+            waiting.deferrals += not isinstance(missing, Stale)
             if waiting.deferrals > MAX_DEFERRALS:
                 _fail(waiting, missing)
                 continue

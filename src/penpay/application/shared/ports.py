@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -40,4 +43,12 @@ class Random(Protocol):
 
     def token_bytes(self, count: int) -> bytes:
         """`count` bytes that nobody can guess."""
+        ...
+
+
+class Aside(Protocol):
+    """Where a computation goes that takes milliseconds: nobody else waits for it."""
+
+    async def __call__(self, compute: Callable[[], T]) -> T:
+        """What `compute` returns or raises. It touches nothing that anybody else changes, and draws no chance."""
         ...

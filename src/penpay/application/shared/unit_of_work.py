@@ -58,6 +58,13 @@ class NotLocked(Exception):
         self.keys = tuple(keys)
 
 
+class Stale(NotLocked):
+    """What a footprint looked up is no longer so, since another command came first: look again in the next batch.
+
+    Each time somebody else has got on, so a command may meet this any number of times.
+    """
+
+
 class Footprint:
     """Every row a batch will touch, by kind."""
 

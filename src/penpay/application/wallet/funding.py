@@ -1,4 +1,4 @@
-"""Money our owner puts in, and credits from outside that nobody asked for."""
+"""Money our owner puts in, and what moves between our own accounts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
-from penpay.application.wallet import postings
-from penpay.domain.deriv.gateway import IncomingCredit
+from penpay.application.wallet import postings, withdrawal_postings
 from penpay.domain.shared.errors import AccountNotFound, InvalidPhoneNumber, InvalidRequest
 from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 
-FUNDABLE: Final = frozenset({postings.COLLECTION, postings.DERIV_AGENT})
+FUNDABLE: Final = frozenset({postings.COLLECTION, postings.DERIV_AGENT, withdrawal_postings.UTILITY})
 """Our accounts at providers."""
 _REFERENCE: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 
@@ -32,11 +32,16 @@ class FundAccount:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for another reference, and for a phone number: what is booked is never erased."""
-        if not _REFERENCE.fullmatch(self.reference):
-            raise InvalidRequest("A reference has 1 to 64 visible ASCII characters and no blank.")
-        with suppress(InvalidPhoneNumber):
-            PhoneNumber.parse(self.reference)
-            raise InvalidRequest("A reference must not be a phone number: what is booked can never be erased.")
+        check_reference(self.reference)
+
+
+def check_reference(reference: str) -> None:
+    """Raises InvalidRequest unless it can identify a payment for ever."""
+    if not _REFERENCE.fullmatch(reference):
+        raise InvalidRequest("A reference has 1 to 64 visible ASCII characters and no blank.")
+    with suppress(InvalidPhoneNumber):
+        PhoneNumber.parse(reference)
+        raise InvalidRequest("A reference must not be a phone number: what is booked can never be erased.")
 
 
 class FundAccountHandler:
@@ -64,25 +69,45 @@ class FundAccountHandler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BookIncomingCredit:
-    """A credit Deriv shows on our agent account."""
+class MoveOwnMoney:
+    """Something moved between our own accounts at M-Pesa, as its portal shows."""
 
-    credit: IncomingCredit
+    movement: OwnMovement
+    amount: Money
+    reference: str
+    """What identifies it there; as for `FundAccount`."""
+    entered_by: str
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest, as `FundAccount`."""
+        check_reference(self.reference)
 
 
-class BookIncomingCreditHandler:
-    async def footprint(self, commands: Sequence[BookIncomingCredit], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
-        footprint = Footprint()
+class OwnMovement(StrEnum):
+    """What can move between our own accounts."""
+
+    COLLECTION_TO_UTILITY = "collection-to-utility"
+    """What payers paid in becomes what payouts are made from."""
+    CHARGES_TAKEN = "charges-taken"
+    """M-Pesa takes what payouts have cost."""
+
+
+class MoveOwnMoneyHandler:
+    async def footprint(self, commands: Sequence[MoveOwnMoney], find: Find) -> Footprint:  # noqa: ARG002  (Handler)
+        footprint = withdrawal_postings.own_accounts_footprint(Footprint())
         for command in commands:
-            postings.incoming_credit_footprint(footprint, reference=command.credit.provider_id)
+            withdrawal_postings.own_movement_footprint(footprint, reference=command.reference)
         return footprint
 
-    def handle(self, command: BookIncomingCredit, work: Work) -> bool:
-        """Book it to suspense, where people find it; False for one that is booked already."""
-        credit = command.credit
-        booked = postings.incoming_credit(
-            work, amount=credit.amount, reference=credit.provider_id, happened_at=min(credit.happened_at, work.now)
-        )
-        if booked:
-            work.audit("deriv", "credit.booked_to_suspense", "deriv_transaction", credit.provider_id)
+    def handle(self, command: MoveOwnMoney, work: Work) -> bool:
+        """Book it; False when this reference is booked already. Raises InvalidAmount, and DuplicateJournal.
+
+        The latter when it is booked with another amount.
+        """
+        move = {
+            OwnMovement.COLLECTION_TO_UTILITY: withdrawal_postings.collection_moved,
+            OwnMovement.CHARGES_TAKEN: withdrawal_postings.charges_settled,
+        }[command.movement]
+        booked = move(work, reference=command.reference, amount=command.amount.require_positive())
+        work.audit(command.entered_by, "own_money.moved", "movement", command.movement.value, booked=booked)
         return booked

@@ -13,7 +13,7 @@ from uuid import UUID
 from penpay.application.shared.unit_of_work import Footprint, Work
 from penpay.application.wallet.ledger import ACCOUNTS, JOURNALS, post, reverse
 from penpay.domain.shared.errors import DuplicateJournal
-from penpay.domain.shared.ids import TransactionId, UserId
+from penpay.domain.shared.ids import JournalId, TransactionId, UserId
 from penpay.domain.shared.locked_rate import DepositQuote
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import wallet_code
@@ -152,17 +152,22 @@ def owner_funding(work: Work, *, account: str, amount: Money, reference: str) ->
     Raises DuplicateJournal when it is booked with another amount or account.
     """
     lines = [debit(account, amount), credit(f"equity:owner:{amount.currency.value}", amount)]
-    return _once(work, OWNER_FUNDING, reference, lines)
+    return once(work, OWNER_FUNDING, reference, lines)
 
 
 def incoming_credit_footprint(footprint: Footprint, *, reference: str) -> Footprint:
     return footprint.add(ACCOUNTS, DERIV_AGENT, "suspense:USD").add(JOURNALS, (INCOMING_CREDIT, reference))
 
 
-def incoming_credit(work: Work, *, amount: Money, reference: str, happened_at: datetime) -> bool:
-    """Dollars have reached our agent account that we cannot explain; False when booked already, as above."""
+def is_credit_booked(work: Work, *, reference: str) -> bool:
+    """Whether this credit on our agent account is in the books, in suspense or as somebody's."""
+    return work.get(JOURNALS, (INCOMING_CREDIT, reference)) is not None
+
+
+def incoming_credit(work: Work, *, amount: Money, reference: str, happened_at: datetime) -> JournalId:
+    """Dollars have reached our agent account that we cannot explain; the journal's id. For one not booked yet."""
     lines = [debit(DERIV_AGENT, amount), credit("suspense:USD", amount)]
-    return _once(work, INCOMING_CREDIT, reference, lines, happened_at)
+    return post(work, INCOMING_CREDIT, reference, lines, happened_at=happened_at).journal.id
 
 
 # -- the mobile-money operator
@@ -195,7 +200,7 @@ def float_issued_footprint(footprint: Footprint, *, holder: str, reference: str)
 
 def float_issued(work: Work, *, holder: str, amount: Money, reference: str) -> bool:
     """The operator owes the holder money it has no bank evidence for yet; False when booked already, as above."""
-    return _once(work, FLOAT_ISSUED, reference, [debit(TRUST_UNEVIDENCED, amount), credit(holder, amount)])
+    return once(work, FLOAT_ISSUED, reference, [debit(TRUST_UNEVIDENCED, amount), credit(holder, amount)])
 
 
 def customer_footprint(footprint: Footprint, customer: UUID) -> Footprint:
@@ -326,7 +331,8 @@ def charges_settled(work: Work, *, merchant: UUID, wallet: str, amount: Money, e
     post(work, CHARGES_SETTLED, str(id_), lines, happened_at=work.now, transaction_id=TransactionId(id_))
 
 
-def _once(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> bool:
+def once(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> bool:
+    """Post a journal unless it is in the books; False when it is. Raises DuplicateJournal for other lines."""
     known = work.get(JOURNALS, (kind, reference))
     if known is None:
         post(work, kind, reference, lines, happened_at=happened_at or work.now)

@@ -22,11 +22,11 @@ from penpay.domain.mobile_money.errors import (
     IllegalStatus,
     InvalidPassword,
     InvalidPin,
-    LoginLocked,
     SubscriberBusy,
 )
 from penpay.domain.mobile_money.policy import KycTier, OperatorPolicy
 from penpay.domain.shared.email import Email
+from penpay.domain.shared.errors import LoginLocked
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 

@@ -55,16 +55,6 @@ class InvalidShortCode(DomainError):
 # -- proving who one is
 
 
-class WrongCredentials(DomainError):
-    code = "wrong_credentials"
-    title = "The e-mail address or the password is wrong."
-
-
-class LoginLocked(DomainError):
-    code = "login_locked"
-    title = "Too many wrong passwords; log in again later."
-
-
 class InvalidPassword(DomainError):
     code = "invalid_password"
     title = "A password has 6 to 128 characters."

@@ -23,7 +23,8 @@ class C2bPayment:
     """TransID: the same payment told twice has the same one, and an STK payment has the callback's (fact 8)."""
     amount: Money
     """KES, exact, above zero."""
-    short_code: str
+    short_code: str | None
+    """None if absent or no five to seven digits."""
     paid_at: datetime | None
     """UTC; None if absent or no time at all."""
     transaction_type: str
@@ -44,7 +45,7 @@ class C2bPayment:
 def parse_c2b_payment(raw: bytes) -> C2bPayment:
     """Read the body of a validation or confirmation (daraja.md §3.4). Raises UnreadableMessage and nothing else.
 
-    Without a receipt, an amount and a short code it is no payment that could be booked; anything else may be missing.
+    Without a receipt and an amount it is no payment that could be booked; anything else may be missing.
     """
     try:
         payload = read_object(raw)
@@ -57,12 +58,10 @@ def parse_c2b_payment(raw: bytes) -> C2bPayment:
     if paid is None or paid.cents <= 0:
         raise UnreadableMessage("TransAmount is missing or no amount above zero.", raw)
     short_code = plain_text(payload.get("BusinessShortCode")) or ""
-    if not _SHORT_CODE.fullmatch(short_code):
-        raise UnreadableMessage("BusinessShortCode is missing or none.", raw)
     return C2bPayment(
         receipt=transaction_id,
         amount=paid,
-        short_code=short_code,
+        short_code=short_code if _SHORT_CODE.fullmatch(short_code) else None,
         paid_at=moment(payload.get("TransTime")),
         transaction_type=person_text(payload.get("TransactionType")),
         bill_reference=person_text(payload.get("BillRefNumber")),

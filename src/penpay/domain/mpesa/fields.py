@@ -66,6 +66,12 @@ def amount(value: object) -> Amount:
     return _signed(text, Currency.KES) if record is None else _recorded(record)
 
 
+def fee_of(text: str) -> Money | None:
+    """The amount of a charge such as "Fee For B2C Payment|KES|22.40" (daraja.md §5.1); None for what is none."""
+    *_, currency, figure = ("", "", *text.split("|"))
+    return signed_money(figure, Currency.KES) if currency == Currency.KES.value else None
+
+
 def _recorded(record: re.Match[str]) -> Amount:
     """The text of B2B results (daraja.md §5.4): MinimumAmount counts cents and must agree with BasicAmount."""
     basic = _signed(record["basic"], Currency.KES)
@@ -115,5 +121,7 @@ def receipt(value: object) -> str | None:
 def person_text(value: object) -> str:
     """At most 100 printable characters somebody typed: a name, a bill reference. Personal data; "" if there is none."""
     text = plain_text(value) or ""
+    if len(text) <= _PERSON_CHARACTERS and text.isprintable():
+        return " ".join(text.split())
     printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _PERSON_CHARACTERS])
     return " ".join(printable.split())[:_PERSON_CHARACTERS]

@@ -51,6 +51,8 @@ class StkPush:
     """Whole KES (daraja.md §2.1: fractions are not supported)."""
     description: str
     """At most 13 characters; Daraja refuses a push without one."""
+    till: str | None = None
+    """The till that is paid, of the organisation whose short code asks; None pays that PayBill number (§2.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class PaymentAnswer:
     message: str = ""
     retry_after_ms: int | None = None
     """How long to wait at least before asking again, where the answer says or implies it."""
+    receipt: str | None = None
+    """With PAID, where the answer names it; that of a query does not."""
 
 
 class CallOutcome(StrEnum):

@@ -17,9 +17,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
+from uuid import UUID
 
 from penpay.domain.shared.errors import IllegalMove, LostLicence
-from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId, TransactionId
+from penpay.domain.shared.ids import (
+    DerivTransferId,
+    DerivWithdrawalId,
+    MpesaDisbursementId,
+    MpesaRequestId,
+    TransactionId,
+)
 from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 
@@ -30,6 +37,7 @@ class Purpose(StrEnum):
     PAYOUT = "PAYOUT"
     RETURN = "RETURN"
     COLLECTIONS_REFUND = "COLLECTIONS_REFUND"
+    POS_SALE = "POS_SALE"
 
 
 class EvidenceState(StrEnum):
@@ -141,7 +149,7 @@ class MpesaRequest(Evidence):
     checkout_request_id: str | None = None
     """Told by the answer to our own call, or by a callback while there is no such answer."""
     merchant_request_id: str | None = None
-    """Told by the answer to our own call alone."""
+    """Told by the answer to our own call alone; empty where the CheckoutRequestID is certain without it."""
     receipt: str | None = None
     verified_at: datetime | None = None
     """When M-Pesa confirmed the payment to our own question."""
@@ -161,16 +169,19 @@ class MpesaRequest(Evidence):
 
     @property
     def is_identified(self) -> bool:
-        """Whether the answer to our own call has told M-Pesa's ids; what a callback tells may be anybody's word."""
+        """Whether the CheckoutRequestID is certain: told by the answer to our own call, or it can be no other push's.
+
+        What a callback tells may be anybody's word.
+        """
         return self.merchant_request_id is not None
 
-    def identified(self, checkout_request_id: str | None, merchant_request_id: str | None) -> MpesaRequest:
+    def identified(self, checkout_request_id: str | None, merchant_request_id: str | None) -> Self:
         """With the ids that the answer to our own call told, whatever a callback has said before."""
         if checkout_request_id is None:
             return self
         return replace(self, checkout_request_id=checkout_request_id, merchant_request_id=merchant_request_id or "")
 
-    def told(self, checkout_request_id: str) -> MpesaRequest:
+    def told(self, checkout_request_id: str) -> Self:
         """With the id a callback names, where none is known."""
         return replace(self, checkout_request_id=self.checkout_request_id or checkout_request_id)
 
@@ -183,6 +194,61 @@ class DerivTransfer(Evidence):
     reference: str
     deriv_login_id: str
     provider_id: str | None = None
+
+    @property
+    def open_outflow_of(self) -> TransactionId | None:
+        """The subject while this may have paid it out; unique, so that two outflows exclude each other."""
+        return None if self.state is EvidenceState.FAILED else self.subject_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivWithdrawal(Evidence):
+    """Money that a client sends to our Deriv agent account, asked for in her name.
+
+    What proves it is the row on our own account, `provider_id`. The answer to the call names the client's row, another
+    one, and proves nothing.
+    """
+
+    id: DerivWithdrawalId
+    reference: str
+    """Ours, unique; it travels in the remark of both rows."""
+    deriv_login_id: str
+    code_asked_at: datetime | None = None
+    """When Deriv was asked to mail the verification code."""
+    client_row_id: str | None = None
+    """Deriv's id of the client's row, as the answer to the call told it."""
+    provider_id: str | None = None
+    """Deriv's id of our row."""
+
+    def claimed_to_ask_for_code(self, at: datetime, lease: timedelta) -> DerivWithdrawal:
+        """Taken by one worker that has the code mailed; no money moves by it, so it stays INTENDED.
+
+        Raises LostLicence when it is not due, or somebody else holds it.
+        """
+        if not self.is_due(at):
+            raise LostLicence
+        return replace(
+            self, fence=self.fence + 1, attempts=self.attempts + 1, lease_until=at + lease, version=self.version + 1
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MpesaDisbursement(Evidence):
+    """Money sent to a phone by B2C. `subject_id` is a transaction, or of COLLECTIONS_REFUND what Collections names."""
+
+    id: MpesaDisbursementId
+    originator_conversation_id: str
+    """Ours, fixed before the first sending: M-Pesa pays once under it, and is asked about it."""
+    phone: PhoneNumber
+    conversation_id: str | None = None
+    """Theirs."""
+    receipt: str | None = None
+    told_code: str | None = None
+    """The code of the Result M-Pesa posted, which anybody may have made; our own question decides."""
+    question_id: UUID | None = None
+    """The question that is out; the Result of any other is not listened to."""
+    verified_at: datetime | None = None
+    """When the answer to our own question confirmed what became of it."""
 
     @property
     def open_outflow_of(self) -> TransactionId | None:

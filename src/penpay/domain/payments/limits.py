@@ -1,11 +1,11 @@
-"""What one deposit may be worth."""
+"""What one deposit and one withdrawal may be worth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from penpay.domain.shared.errors import AmountOutOfRange
-from penpay.domain.shared.locked_rate import DepositQuote
+from penpay.domain.shared.locked_rate import DepositQuote, WithdrawalQuote
 from penpay.domain.shared.money import Money
 
 
@@ -32,3 +32,27 @@ class DepositLimits:
                 currency=self.largest_charge.currency.value,
                 maximum_cents=self.largest_charge.cents,
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalLimits:
+    """Inclusive bounds: on what leaves Deriv, and on what M-Pesa pays a customer at once (daraja.md §6.5)."""
+
+    smallest: Money
+    largest: Money
+    smallest_payout: Money
+    largest_payout: Money
+
+    def check(self, quote: WithdrawalQuote) -> None:
+        """Raises AmountOutOfRange, telling the bounds."""
+        for what, amount, lowest, highest in (
+            ("A withdrawal is", quote.usd, self.smallest, self.largest),
+            ("M-Pesa pays", quote.kes_paid, self.smallest_payout, self.largest_payout),
+        ):
+            if not lowest <= amount <= highest:
+                raise AmountOutOfRange(
+                    f"{what} between {lowest} and {highest}.",
+                    currency=lowest.currency.value,
+                    minimum_cents=lowest.cents,
+                    maximum_cents=highest.cents,
+                )

@@ -113,6 +113,16 @@ class Unauthorized(DomainError):
     title = "A valid credential is required."
 
 
+class WrongCredentials(DomainError):
+    code = "wrong_credentials"
+    title = "The e-mail address or the password is wrong."
+
+
+class LoginLocked(DomainError):
+    code = "login_locked"
+    title = "Too many wrong passwords; log in again later."
+
+
 class Forbidden(DomainError):
     code = "forbidden"
     title = "This credential does not allow that."
@@ -121,6 +131,31 @@ class Forbidden(DomainError):
 class AccountNotYours(DomainError):
     code = "deriv_account_not_yours"
     title = "The Deriv account is not bound to this user."
+
+
+class DecisionNotPossible(DomainError):
+    code = "decision_not_possible"
+    title = "This cannot be decided about the review as things stand."
+
+
+class OwnProposal(DomainError):
+    code = "own_proposal"
+    title = "Whoever proposed a decision cannot approve it."
+
+
+class WithdrawalsUnavailable(DomainError):
+    code = "withdrawals_unavailable"
+    title = "Nothing can be paid out by M-Pesa now."
+
+
+class DerivTokenMissing(DomainError):
+    code = "deriv_token_missing"
+    title = "This Deriv account is not connected, or its connection has expired."
+
+
+class InvalidVerificationCode(DomainError):
+    code = "invalid_verification_code"
+    title = "The code is not of the form that Deriv mails."
 
 
 class FxUnavailable(DomainError):

@@ -46,6 +46,43 @@ class DepositQuote:
         """T − P, gained by charging whole shillings."""
         return self.kes_charged - self.kes_priced
 
+    @property
+    def kes(self) -> Money:
+        """T: what M-Pesa moves."""
+        return self.kes_charged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalQuote:
+    """What a withdrawal brings: U leaves Deriv and is worth M at the mid rate; T is paid, the rest is revenue."""
+
+    usd: Money
+    """U: what leaves the Deriv account."""
+    kes_at_mid: Money
+    """M = U × mid, half-even to cents."""
+    kes_priced: Money
+    """P = U × client rate, half-even to cents."""
+    kes_paid: Money
+    """T: whole shillings to the phone, never above P."""
+
+    @property
+    def spread(self) -> Money:
+        """M − P, our margin."""
+        return self.kes_at_mid - self.kes_priced
+
+    @property
+    def rounding(self) -> Money:
+        """P − T, gained by paying whole shillings."""
+        return self.kes_priced - self.kes_paid
+
+    @property
+    def kes(self) -> Money:
+        """T: what M-Pesa moves."""
+        return self.kes_paid
+
+
+Quote = DepositQuote | WithdrawalQuote
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedRate:
@@ -74,6 +111,11 @@ class LockedRate:
     def deposit_rate(self) -> Decimal:
         """What a depositor pays for one unit of `base`, as an exact decimal: the mid rate plus the spread."""
         return Decimal(self.mid_e8 * (BASIS_POINTS + self.spread_bps)).scaleb(-12)
+
+    @property
+    def withdrawal_rate(self) -> Decimal:
+        """What one unit of `base` brings somebody who withdraws, as an exact decimal: the mid rate less the spread."""
+        return Decimal(self.mid_e8 * (BASIS_POINTS - self.spread_bps)).scaleb(-12)
 
     def is_expired(self, at: datetime) -> bool:
         return at >= self.expires_at
@@ -105,4 +147,33 @@ class LockedRate:
             kes_at_mid=Money(divide_half_even(base_cents * self.mid_e8, RATE_SCALE), self.quote),
             kes_priced=Money(priced, self.quote),
             kes_charged=Money(charged, self.quote).require_positive(),
+        )
+
+    def quote_withdrawal(self, amount: Money) -> WithdrawalQuote:
+        """Price a withdrawal given either what leaves Deriv (base) or what the phone is paid (quote).
+
+        In base: T is P rounded down to whole units. In quote: the amount must be whole units, is paid exactly, and
+        costs the smallest U that is worth it. Raises InvalidAmount when the amount is not positive, not whole where it
+        must be, or worth less than one unit.
+        """
+        amount.require_positive()
+        client_e12 = self.mid_e8 * (BASIS_POINTS - self.spread_bps)
+        one = RATE_SCALE * BASIS_POINTS
+        if amount.currency is self.base:
+            base_cents = amount.cents
+            priced = divide_half_even(base_cents * client_e12, one)
+            paid = priced // 100 * 100
+        elif amount.currency is self.quote:
+            if not amount.is_whole():
+                raise InvalidAmount("M-Pesa moves whole shillings only.")
+            base_cents = -(-amount.cents * one // client_e12)
+            priced = divide_half_even(base_cents * client_e12, one)
+            paid = amount.cents
+        else:
+            raise CurrencyMismatch
+        return WithdrawalQuote(
+            usd=Money(base_cents, self.base).require_positive(),
+            kes_at_mid=Money(divide_half_even(base_cents * self.mid_e8, RATE_SCALE), self.quote),
+            kes_priced=Money(priced, self.quote),
+            kes_paid=Money(paid, self.quote).require_positive(),
         )

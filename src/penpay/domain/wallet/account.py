@@ -99,6 +99,9 @@ class ChartLine:
 
 CHART: Final[Mapping[str, ChartLine]] = {
     "mpesa:collection": ChartLine("M-Pesa collection account", _ASSET, _KES, may_go_negative=True),
+    "mpesa:utility": ChartLine("M-Pesa utility account", _ASSET, _KES, may_go_negative=True),
+    "mpesa:payout_in_flight": ChartLine("M-Pesa payouts in flight", _LIABILITY, _KES),
+    "mpesa:charges_paid": ChartLine("M-Pesa charges not taken yet", _ASSET, _KES, may_go_negative=True),
     "deriv:agent": ChartLine("Deriv payment-agent account", _ASSET, _USD, may_go_negative=True),
     "deriv:in_flight": ChartLine("Deriv transfers in flight", _LIABILITY, _USD),
     "fx:KES": ChartLine("Exchange position in KES", _ASSET, _KES, may_go_negative=True),
@@ -107,6 +110,8 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "revenue:rounding": ChartLine("Rounding to whole shillings", AccountType.REVENUE, _KES),
     "suspense:KES": ChartLine("Suspense, KES", _LIABILITY, _KES),
     "suspense:USD": ChartLine("Suspense, USD", _LIABILITY, _USD),
+    "expense:mpesa_charges": ChartLine("Fees of M-Pesa payouts", AccountType.EXPENSE, _KES),
+    "receivable:recovery:KES": ChartLine("Paid twice, to be recovered, KES", _ASSET, _KES),
     "equity:owner:KES": ChartLine("Owner's equity, KES", AccountType.EQUITY, _KES),
     "equity:owner:USD": ChartLine("Owner's equity, USD", AccountType.EQUITY, _USD),
     "trust:unevidenced": ChartLine("Float issued, bank deposit not yet matched", _ASSET, _KES),
@@ -116,6 +121,19 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "excise:payable": ChartLine("Excise owed to the tax authority", _LIABILITY, _KES),
     "expense:agent_commission": ChartLine("Commission of agents", AccountType.EXPENSE, _KES),
     "charges:unsettled": ChartLine("Charges of merchants, not settled yet", _LIABILITY, _KES),
+    "1000": ChartLine("Cash", _ASSET, _KES),
+    "1010": ChartLine("M-Pesa Cash", _ASSET, _KES, may_go_negative=True),
+    "1200": ChartLine("Accounts Receivable", _ASSET, _KES),
+    "1250": ChartLine("Recoveries", _ASSET, _KES),
+    "1300": ChartLine("Inventory", _ASSET, _KES, may_go_negative=True),
+    "2100": ChartLine("Customer Credit", _LIABILITY, _KES),
+    "2200": ChartLine("VAT Payable", _LIABILITY, _KES),
+    "2300": ChartLine("Suspense of Collections", _LIABILITY, _KES),
+    "2350": ChartLine("Part payments of sales", _LIABILITY, _KES),
+    "2400": ChartLine("Refunds in flight", _LIABILITY, _KES),
+    "4000": ChartLine("Sales Revenue", AccountType.REVENUE, _KES),
+    "5000": ChartLine("Cost of Goods Sold", _EXPENSE, _KES),
+    "5100": ChartLine("M-Pesa Charges", _EXPENSE, _KES),
 }
 """Accounts there is one of."""
 

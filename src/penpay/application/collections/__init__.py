@@ -1,0 +1,1 @@
+"""What a business can do with its customers, invoices, sales and payments."""

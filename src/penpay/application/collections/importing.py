@@ -1,0 +1,111 @@
+"""Importing a statement of the organisation portal: what was missed is booked, what is booked is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from penpay.application.collections.missed import Booked, BookListed, stated
+from penpay.application.collections.reversing import ReversedBy, ReversePayment
+from penpay.application.shared.executor import Executor
+from penpay.domain.collections.errors import PaymentNotFound
+from penpay.domain.mpesa.c2b import C2bPayment
+from penpay.domain.mpesa.statement_file import RowKind, Statement, StatementRow, UnreadableRow
+from penpay.domain.shared.errors import DomainError
+from penpay.domain.shared.ids import MpesaRequestId, WebhookId
+from penpay.domain.shared.money import Currency, Money
+
+Attach = Callable[[WebhookId | None, MpesaRequestId, C2bPayment], Awaitable[object]]
+_NOTHING = Money.zero(Currency.KES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a statement came to. Counts of rows, and the shillings of those that are payments."""
+
+    payments: int = 0
+    total: Money = _NOTHING
+    booked: int = 0
+    """Payments that were not in the books."""
+    booked_total: Money = _NOTHING
+    contradicting: tuple[str, ...] = ()
+    """Receipts that the books know with other facts."""
+    deposits: int = 0
+    """Payments that are deposits' and none of Collections'."""
+    reversed_: tuple[str, ...] = ()
+    """Receipts of payments that M-Pesa took back, now or told before."""
+    charges: Money = _NOTHING
+    outflows: Money = _NOTHING
+    other: int = 0
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+
+class StatementImporter:
+    """Books the rows of a statement one after another; importing it again books nothing."""
+
+    def __init__(self, *, executor: Executor, attach: Attach, short_code: str) -> None:
+        self._executor = executor
+        self._attach = attach
+        self._short_code = short_code
+
+    async def run(self, statement: Statement, *, by: str) -> Imported:
+        """Book them; a row that cannot be booked is told with the unreadable ones and keeps no other from it."""
+        result = Imported(unreadable=statement.unreadable)
+        for row in statement.rows:
+            try:
+                result = await self._row(row, result, by)
+            except DomainError as refusal:
+                refused = UnreadableRow(row.line, f"it was refused: {refusal.code}")
+                result = replace(result, unreadable=(*result.unreadable, refused))
+        return result
+
+    async def _row(self, row: StatementRow, result: Imported, by: str) -> Imported:
+        if row.kind is RowKind.RECEIPT:
+            return await self._payment(row, result)
+        if row.kind is RowKind.REVERSAL:
+            return await self._reversal(row, result, by)
+        if row.kind is RowKind.CHARGE:
+            return replace(result, charges=result.charges + row.amount)
+        if row.kind is RowKind.OUTFLOW:
+            return replace(result, outflows=result.outflows + row.amount)
+        return replace(result, other=result.other + 1)
+
+    async def _payment(self, row: StatementRow, result: Imported) -> Imported:
+        booked: Booked = await self._executor.execute(BookListed(told=stated(row, short_code=self._short_code)))
+        result = replace(result, payments=result.payments + 1, total=result.total + row.amount)
+        if booked.deposit is not None:
+            await self._attach(None, booked.deposit, _confirmation(row, self._short_code))
+            return replace(result, deposits=result.deposits + 1)
+        if booked.received is not None and booked.received.contradicts:
+            return replace(result, contradicting=(*result.contradicting, row.receipt))
+        if booked.is_new:
+            return replace(result, booked=result.booked + 1, booked_total=result.booked_total + row.amount)
+        return result
+
+    async def _reversal(self, row: StatementRow, result: Imported, by: str) -> Imported:
+        if row.linked_receipt is None:
+            raise PaymentNotFound
+        taken = ReversePayment(
+            receipt=row.linked_receipt, reversed_by=ReversedBy.SAFARICOM, reversal_receipt=row.receipt, by=by
+        )
+        await self._executor.execute(taken)
+        return replace(result, reversed_=(*result.reversed_, row.linked_receipt))
+
+
+def _confirmation(row: StatementRow, short_code: str) -> C2bPayment:
+    """The row in the form in which a deposit is told of its payment."""
+    return C2bPayment(
+        receipt=row.receipt,
+        amount=row.amount,
+        short_code=short_code,
+        paid_at=row.at,
+        transaction_type="",
+        bill_reference=row.bill_reference,
+        invoice_number="",
+        third_party_transaction_id="",
+        account_balance=row.balance,
+        phone=row.phone,
+        first_name=row.name,
+        middle_name="",
+        last_name="",
+    )

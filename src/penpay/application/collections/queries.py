@@ -1,0 +1,114 @@
+"""Reading Collections: single things and lists, as people and screens ask for them. Nothing here changes anything.
+
+Every answer is a `views` dictionary, ready for JSON. A list is a page: `next` names where the following one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from penpay.application.collections.views import View
+from penpay.domain.collections.allocation import RefundId, SaleId
+from penpay.domain.collections.refund import Refund, RefundState
+
+
+class InvoiceFilter(StrEnum):
+    """Which invoices are listed."""
+
+    ALL = "all"
+    OUTSTANDING = "outstanding"
+    """Something is owed; the longest due first."""
+    OVERDUE = "overdue"
+    """Something is owed and the due day has passed."""
+    PAID = "paid"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list."""
+
+    items: Sequence[View]
+    next: str | None
+    """What to ask for the following page with (`after`); None on the last one."""
+
+
+class CollectionsBooks(Protocol):
+    """Questions about Collections. Numbers are found in any case and with or without dashes."""
+
+    async def customer(self, number: str) -> View | None:
+        """A customer by number; None when there is none."""
+        ...
+
+    async def customers(self, limit: int, after: str | None = None) -> Page:
+        """Customers in the order in which they came; `after` is the number of one of them."""
+        ...
+
+    async def invoice(self, number: str, *, now: datetime) -> View | None:
+        """An invoice with its lines, its allocations and its credit notes."""
+        ...
+
+    async def invoices(
+        self,
+        which: InvoiceFilter,
+        limit: int,
+        *,
+        now: datetime,
+        customer_number: str | None = None,
+        after: str | None = None,
+    ) -> Page:
+        """Invoices without their lines, the newest first, or the longest due first where something is owed."""
+        ...
+
+    async def sale(self, number: str) -> View | None:
+        """A sale with its lines and tenders."""
+        ...
+
+    async def sales(self, limit: int, *, status: str | None = None, after: str | None = None) -> Page:
+        """Sales without their lines, the newest first."""
+        ...
+
+    async def payment(self, receipt: str) -> View | None:
+        """A payment, by receipt or by id, with its allocations, reversed ones too."""
+        ...
+
+    async def payments(
+        self,
+        limit: int,
+        *,
+        customer_number: str | None = None,
+        status: str | None = None,
+        after: str | None = None,
+    ) -> Page:
+        """Payments, the newest first."""
+        ...
+
+    async def suspense(self, limit: int) -> Sequence[View]:
+        """Payments of which something waits for people, longest waiting first, each with its `suggestions`."""
+        ...
+
+    async def refund(self, refund_id: RefundId) -> Refund | None:
+        """A refund with the number it is paid to: for whoever pays it out."""
+        ...
+
+    async def refunds(self, limit: int, *, state: RefundState | None = None) -> Sequence[View]:
+        """Refunds, the newest first."""
+        ...
+
+    async def paid_today(
+        self, *, now: datetime, payer_hash: str | None = None, customer_number: str | None = None
+    ) -> int:
+        """Cents that a payer, by the SHA-256 of the number, or a customer has paid on this day in Nairobi."""
+        ...
+
+
+class DueSales(Protocol):
+    """Finding sales whose time is over; nothing is locked."""
+
+    async def due_sales(self, at: datetime, limit: int) -> Sequence[SaleId]:
+        """Sales to expire, longest due first."""
+        ...

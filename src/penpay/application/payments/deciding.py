@@ -1,0 +1,170 @@
+"""Deciding reviews: what people may decide about one, what each decision posts, and the two persons it takes.
+
+What can be decided follows from where the money of the transaction stands, and is looked at again when the second
+person agrees: a decision that has become impossible meanwhile is refused and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from penpay.application.payments.carrying_out import carry_out, footprint_of
+from penpay.application.payments.fx import parse_operator
+from penpay.application.payments.policy import PaymentsPolicy
+from penpay.application.payments.rows import PAYERS, REVIEWS, Decision, Review
+from penpay.application.payments.situation import REVIEW_SUBJECTS, SITUATIONS, ReviewSubject, Situation, options
+from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.domain.shared.errors import DecisionNotPossible, InvalidRequest, NotFound, OwnProposal
+from penpay.domain.shared.ids import ReviewId
+
+_NOTE_LETTERS: Final = 500
+MEANINGS: Final[Mapping[Decision, str]] = MappingProxyType(
+    {
+        Decision.PAY_OUT: "pay the shillings to the phone, by a new payout",
+        Decision.REFUND: "pay the deposit back to the phone it came from",
+        Decision.RETURN: "send the dollars back to the account at Deriv",
+        Decision.FORWARD: "send the dollars to Deriv, by a new transfer",
+        Decision.IT_ARRIVED: "what is in doubt did happen, as you have seen at the provider",
+        Decision.IT_DID_NOT: "what is in doubt did not happen and will not, as you have seen at the provider",
+        Decision.SUSPEND: "keep the money in suspense; it stays under review there",
+        Decision.OWNERS: "the credit was our owner's own",
+        Decision.ACCEPT: "leave everything as it is",
+    }
+)
+"""For people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeDecision:
+    """One person says what should be done about a review, and why; it takes the place of an earlier proposal."""
+
+    review_id: ReviewId
+    decision: Decision
+    note: str = field(repr=False)
+    proposed_by: str
+
+
+async def _decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footprint:
+    subjects = await find(REVIEW_SUBJECTS, set(reviews))
+    footprint = Footprint().add(REVIEWS, *(subject.key for subject in subjects.values()))
+    concerned = {one.transaction_id for one in subjects.values() if one.transaction_id is not None}
+    situations = await find(SITUATIONS, concerned)
+    await find(PAYERS, {situation.user_id for situation in situations.values()})
+    for situation in situations.values():
+        footprint_of(footprint, situation)
+    return footprint
+
+
+def _open_review(work: Work, review_id: ReviewId) -> tuple[Review, ReviewSubject, Situation | None]:
+    """The review, while it is open, and the situation of its transaction; raises NotFound, DecisionNotPossible."""
+    subject = work.found(REVIEW_SUBJECTS, review_id)
+    review = None if subject is None else work.get(REVIEWS, subject.key)
+    if subject is None or review is None:
+        raise NotFound("There is no such review.")
+    if not review.is_open:
+        raise DecisionNotPossible("The review has been resolved already.")
+    situation = None if subject.transaction_id is None else work.found(SITUATIONS, subject.transaction_id)
+    return review, subject, situation
+
+
+class ProposeDecisionHandler:
+    async def footprint(self, commands: Sequence[ProposeDecision], find: Find) -> Footprint:
+        return await _decision_footprint([command.review_id for command in commands], find)
+
+    def handle(self, command: ProposeDecision, work: Work) -> Review:
+        """Keep the proposal. Raises NotFound, InvalidRequest without a note, DecisionNotPossible."""
+        maker = parse_operator(command.proposed_by)
+        note = command.note.strip()
+        if not 1 <= len(note) <= _NOTE_LETTERS:
+            raise InvalidRequest(f"A note of 1 to {_NOTE_LETTERS} characters says why.")
+        review, subject, situation = _open_review(work, command.review_id)
+        _require_possible(command.decision, review, situation)
+        proposed = replace(
+            review,
+            decision=command.decision,
+            note=note,
+            proposed_by=maker,
+            proposed_at=work.now,
+            version=review.version + 1,
+        )
+        work.put(REVIEWS, subject.key, proposed)
+        work.audit(f"staff:{maker}", "review.proposed", "review", review.id, decision=command.decision.value)
+        return proposed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveDecision:
+    """A second person agrees: it is done."""
+
+    review_id: ReviewId
+    approved_by: str
+
+
+class ApproveDecisionHandler:
+    def __init__(self, policy: PaymentsPolicy) -> None:
+        self._policy = policy
+
+    async def footprint(self, commands: Sequence[ApproveDecision], find: Find) -> Footprint:
+        return await _decision_footprint([command.review_id for command in commands], find)
+
+    def handle(self, command: ApproveDecision, work: Work) -> Review:
+        """Do what was proposed, in this commit, and close the review.
+
+        Raises NotFound, OwnProposal, and DecisionNotPossible when nothing is proposed, or it cannot be done any more.
+        """
+        checker = parse_operator(command.approved_by)
+        review, subject, situation = _open_review(work, command.review_id)
+        if review.decision is None or review.proposed_by is None:
+            raise DecisionNotPossible("Nobody has proposed a decision.")
+        if review.proposed_by == checker:
+            raise OwnProposal
+        _require_possible(review.decision, review, situation)
+        resolved = replace(review, approved_by=checker, resolved_at=work.now, version=review.version + 1)
+        # First, so that what is done may open this very question anew.
+        work.put(REVIEWS, subject.key, resolved)
+        carry_out(work, resolved, situation, self._policy, by=f"staff:{checker}")
+        work.audit(
+            f"staff:{checker}",
+            "review.approved",
+            "review",
+            review.id,
+            decision=review.decision.value,
+            proposed_by=review.proposed_by,
+        )
+        return resolved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectDecision:
+    """A second person does not agree, or the first takes it back: the review waits for another proposal."""
+
+    review_id: ReviewId
+    rejected_by: str
+
+
+class RejectDecisionHandler:
+    async def footprint(self, commands: Sequence[RejectDecision], find: Find) -> Footprint:
+        return await _decision_footprint([command.review_id for command in commands], find)
+
+    def handle(self, command: RejectDecision, work: Work) -> Review:
+        """Drop the proposal. Raises NotFound, and DecisionNotPossible when nothing is proposed."""
+        who = parse_operator(command.rejected_by)
+        review, subject, _ = _open_review(work, command.review_id)
+        if review.decision is None:
+            raise DecisionNotPossible("Nobody has proposed a decision.")
+        dropped = replace(
+            review, decision=None, note=None, proposed_by=None, proposed_at=None, version=review.version + 1
+        )
+        work.put(REVIEWS, subject.key, dropped)
+        work.audit(f"staff:{who}", "review.rejected", "review", review.id, decision=review.decision.value)
+        return dropped
+
+
+def _require_possible(decision: Decision, review: Review, situation: Situation | None) -> None:
+    possible = options(review, situation)
+    if decision not in possible:
+        offered = ", ".join(sorted(possible)) or "nothing"
+        raise DecisionNotPossible(f"As things stand, {offered} can be decided.", possible=sorted(possible))
