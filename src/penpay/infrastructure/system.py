@@ -6,12 +6,16 @@ import asyncio
 import gc
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811  (both are named UUID)
 
 from penpay.application.shared.ports import Clock, Random
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GC_THRESHOLDS = (50_000, 20, 100)
@@ -49,6 +53,16 @@ class SystemRandom:
 
     def token_bytes(self, count: int) -> bytes:
         return secrets.token_bytes(count)
+
+
+async def in_thread(compute: Callable[[], T]) -> T:
+    """The Aside port on a thread: for what lets go of Python's lock, as scrypt and OpenSSL do."""
+    return await asyncio.to_thread(compute)
+
+
+async def at_once(compute: Callable[[], T]) -> T:
+    """The Aside port of a simulation, which has no threads: here and now."""
+    return compute()
 
 
 class UuidV7:

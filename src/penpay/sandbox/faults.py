@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from penpay.application.shared.ports import Random
+from penpay.domain.shared.errors import DomainError
 
 
 class DarajaCall(StrEnum):
@@ -48,14 +49,30 @@ class Spoilt(StrEnum):
     INVALID_TOKEN = "INVALID_TOKEN"  # noqa: S105  (a kind of answer, not a credential)
 
 
+_NOTHING_DONE: Final = frozenset({Spoilt.SYSTEM_BUSY, Spoilt.RATE_LIMITED, Spoilt.INVALID_TOKEN})
+"""What says that nothing was done: the gateway in front gives it, before anything reads the call."""
+
+
+class ContradictoryFault(DomainError):
+    code = "contradictory_fault"
+    title = "That answer denies what was done, as no M-Pesa does: no client could pay once and only once."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoiltReply:
-    """The answer of a call is replaced. `done`: the call has taken effect all the same."""
+    """The answer of a call is replaced. `done`: the call has taken effect all the same.
+
+    Raises ContradictoryFault for a call that was done and an answer that says it was not.
+    """
 
     call: DarajaCall
     reply: Spoilt
     done: bool = False
     kind: Literal["spoilt_reply"] = "spoilt_reply"
+
+    def __post_init__(self) -> None:
+        if self.done and self.reply in _NOTHING_DONE:
+            raise ContradictoryFault(reply=self.reply.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

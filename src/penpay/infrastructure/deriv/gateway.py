@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -135,6 +135,13 @@ class DerivWsGateway:
         if connection is None:
             raise StatementUnavailable("There is no connection to Deriv now.")
         return await self._statement.find_transfers(connection, references, since=since)
+
+    async def credits_since(self, since: datetime) -> Sequence[IncomingCredit]:
+        """Every credit the statement shows from then on, oldest first; raises StatementUnavailable."""
+        connection = self._connection_for_money()
+        if connection is None:
+            raise StatementUnavailable("There is no connection to Deriv now.")
+        return (await self._statement.credits(connection, since=since)).found
 
     async def balance(self) -> Money:
         """The agent account's balance as Deriv last told it; raises StatementUnavailable while disconnected."""

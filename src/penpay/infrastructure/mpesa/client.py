@@ -31,7 +31,8 @@ from penpay.infrastructure.mpesa.session import (
 
 _PUSH_PATH: Final = "/mpesa/stkpush/v1/processrequest"
 _QUERY_PATH: Final = "/mpesa/stkpushquery/v1/query"
-_TRANSACTION_TYPE: Final = "CustomerPayBillOnline"
+_PAY_BILL: Final = "CustomerPayBillOnline"
+_BUY_GOODS: Final = "CustomerBuyGoodsOnline"
 
 _ACCOUNT_REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{1,12}", re.ASCII)
 _DESCRIPTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{0,12}", re.ASCII)
@@ -49,7 +50,7 @@ def daraja_password(short_code: str, passkey: str, timestamp: str) -> str:
 
 
 class DarajaClient:
-    """`MpesaGateway` over Daraja for one PayBill number.
+    """`MpesaGateway` over Daraja for one PayBill number, or for the head office's number of tills.
 
     A push goes out a second time only after the gateway turned the first away for its token, before anything read it.
     Queries that come faster than `query_limit` are answered here, UNKNOWN and with the time to wait.
@@ -162,10 +163,10 @@ class DarajaClient:
         payer = int(push.phone.msisdn)
         return {
             **self._signature(),
-            "TransactionType": _TRANSACTION_TYPE,
+            "TransactionType": _PAY_BILL if push.till is None else _BUY_GOODS,
             "Amount": shillings,
             "PartyA": payer,
-            "PartyB": int(self._short_code),
+            "PartyB": int(self._short_code if push.till is None else request_fields.receiver(push.till)),
             "PhoneNumber": payer,
             "CallBackURL": f"{self._callback_base_url}/{token}",
             "AccountReference": push.account_reference,

@@ -35,6 +35,7 @@ class KeyPurpose(StrEnum):
     PATH_TOKEN = "penpay/path-token/1"  # noqa: S105  (a label that goes into the derivation, no secret)
     DIGEST = "penpay/digest/1"
     AUDIT_CHECKPOINT = "penpay/audit-checkpoint/1"
+    STAFF_PASSWORD = "penpay/staff-password/1"  # noqa: S105  (as above)
     OPERATOR_TOKEN = "penpay/operator-token/1"  # noqa: S105  (as above)
 
 

@@ -9,15 +9,17 @@ from typing import Any, Final
 from sqlalchemy import Integer, Select, Table, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penpay.application.payments.callbacks import STK_SOURCE
 from penpay.application.payments.due import DueWebhook
-from penpay.application.payments.rows import WebhookOutcome
 from penpay.application.shared.outbox import DueDelivery
 from penpay.application.shared.unit_of_work import StoredEvent
+from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.shared.events import DomainEvent
-from penpay.domain.shared.ids import DerivTransferId, MpesaRequestId
+from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
 from penpay.infrastructure.sql.engine import reading, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
+from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements
 from penpay.infrastructure.sql.tables import (
     deliveries,
     deriv_transfers,
@@ -67,9 +69,15 @@ def _evidence(table: Table) -> Select[Any]:
 _DELIVERIES: Final = _deliveries()
 _MPESA_REQUESTS: Final = _evidence(mpesa_requests)
 _DERIV_TRANSFERS: Final = _evidence(deriv_transfers)
+_DERIV_WITHDRAWALS: Final = _evidence(deriv_withdrawals)
+_MPESA_DISBURSEMENTS: Final = _evidence(mpesa_disbursements)
 _WEBHOOKS: Final = (
     select(webhook_logs)
-    .where(webhook_logs.c.due_at <= _AT, webhook_logs.c.outcome == WebhookOutcome.RECEIVED.value)
+    .where(
+        webhook_logs.c.due_at <= _AT,
+        webhook_logs.c.outcome == WebhookOutcome.RECEIVED.value,
+        webhook_logs.c.source == bindparam("source"),
+    )
     .order_by(webhook_logs.c.due_at)
     .limit(_LIMIT)
 )
@@ -95,11 +103,19 @@ class SqlDue:
         """Transfers somebody must send or look for, longest due first."""
         return [row.id for row in await self._rows(_DERIV_TRANSFERS, at=at, limit=limit)]
 
+    async def due_deriv_withdrawals(self, at: datetime, limit: int) -> Sequence[DerivWithdrawalId]:
+        """Withdrawals somebody must act on, longest due first."""
+        return [row.id for row in await self._rows(_DERIV_WITHDRAWALS, at=at, limit=limit)]
+
+    async def due_mpesa_disbursements(self, at: datetime, limit: int) -> Sequence[MpesaDisbursementId]:
+        """Payouts somebody must send or ask about, longest due first."""
+        return [row.id for row in await self._rows(_MPESA_DISBURSEMENTS, at=at, limit=limit)]
+
     async def due_webhooks(self, at: datetime, limit: int) -> Sequence[DueWebhook]:
         """Callbacks that were stored and not applied, longest due first."""
-        rows = await self._rows(_WEBHOOKS, at=at, limit=limit)
+        rows = await self._rows(_WEBHOOKS, at=at, limit=limit, source=STK_SOURCE)
         return [
-            DueWebhook(webhook_id=row.id, request_id=row.subject_id, body=self._body(row))
+            DueWebhook(webhook_id=row.id, source=row.source, subject_id=row.subject_id, body=self._body(row))
             for row in rows
             if row.subject_id is not None
         ]

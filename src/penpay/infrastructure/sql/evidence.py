@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from penpay.application.payments.policy import IDS_ANSWERED_FOR
 from penpay.application.payments.rows import (
     DERIV_TRANSFERS,
     MPESA_REQUESTS,
+    OTHER_UNIDENTIFIED,
     REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
     SUBJECTS_OF_TRANSFERS,
     Subject,
 )
+from penpay.application.shared.ports import Clock
 from penpay.application.shared.unit_of_work import keyed
-from penpay.domain.payments.evidence import DerivTransfer, EvidenceState, MpesaRequest, Purpose
+from penpay.domain.payments.evidence import DerivTransfer, Evidence, EvidenceState, MpesaRequest, Purpose
 from penpay.domain.shared.ids import (
     DerivTransferId,
     MpesaRequestId,
@@ -31,10 +36,11 @@ from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, tr
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
-_EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")
+EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")
 
 
-def _evidence_fields(row: Any) -> dict[str, Any]:
+def evidence_fields(row: Any) -> dict[str, Any]:
+    """What every kind of evidence has, from its row."""
     return {
         "id": row.id,
         "purpose": Purpose(row.purpose),
@@ -53,9 +59,10 @@ def _evidence_fields(row: Any) -> dict[str, Any]:
     }
 
 
-def _evidence_row(value: MpesaRequest | DerivTransfer) -> Row:
+def evidence_row(value: Evidence, id_: UUID) -> Row:
+    """The columns every evidence row begins with."""
     return (
-        value.id,
+        id_,
         value.purpose.value,
         value.subject_id,
         value.state.value,
@@ -80,7 +87,7 @@ class MpesaRequestRepository:
     table = mpesa_requests
     key: tuple[str, ...] = ("id",)
     mutable: tuple[str, ...] = (
-        *_EVIDENCE_MUTABLE,
+        *EVIDENCE_MUTABLE,
         "version",
         "checkout_sealed",
         "checkout_index",
@@ -103,7 +110,7 @@ class MpesaRequestRepository:
 
     def _request(self, row: Any) -> MpesaRequest:
         return MpesaRequest(
-            **_evidence_fields(row),
+            **evidence_fields(row),
             account_reference=row.account_reference,
             phone=PhoneNumber(self._cipher.open(row.phone_sealed, _phone_of(row.id)).decode()),
             checkout_request_id=row.checkout_sealed
@@ -117,7 +124,7 @@ class MpesaRequestRepository:
     def row(self, value: MpesaRequest) -> Row:
         checkout = value.checkout_request_id
         return (
-            *_evidence_row(value),
+            *evidence_row(value, value.id),
             value.account_reference,
             self._cipher.seal(value.phone.e164.encode(), _phone_of(value.id)),
             checkout and self._cipher.seal(checkout.encode(), _checkout_of(value.id)),
@@ -149,7 +156,7 @@ class DerivTransferRepository:
     kind = DERIV_TRANSFERS
     table = deriv_transfers
     key: tuple[str, ...] = ("id",)
-    mutable: tuple[str, ...] = (*_EVIDENCE_MUTABLE, "version", "provider_id", "open_outflow_of")
+    mutable: tuple[str, ...] = (*EVIDENCE_MUTABLE, "version", "provider_id", "open_outflow_of")
 
     async def lock(
         self, connection: AsyncConnection, keys: Collection[DerivTransferId]
@@ -161,7 +168,7 @@ class DerivTransferRepository:
     @staticmethod
     def _transfer(row: Any) -> DerivTransfer:
         return DerivTransfer(
-            **_evidence_fields(row),
+            **evidence_fields(row),
             reference=row.reference,
             deriv_login_id=row.deriv_login_id,
             provider_id=row.provider_id,
@@ -169,7 +176,7 @@ class DerivTransferRepository:
 
     def row(self, value: DerivTransfer) -> Row:
         return (
-            *_evidence_row(value),
+            *evidence_row(value, value.id),
             value.reference,
             value.deriv_login_id,
             value.provider_id,
@@ -242,3 +249,39 @@ class RequestsByCheckout:
             mpesa_requests.c.checkout_index.in_(digests)
         )
         return {digests[row.checkout_index]: row.id for row in await fetch(connection, statement)}
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OtherUnidentified:
+    """For each push another that was sent and whose CheckoutRequestID is not certain.
+
+    Ids grow with time, so those of the last days are one range of the primary key. A push that was refused by the
+    answer to our own call, or never sent, has no id: it has failed, and nobody has asked or will ask about it.
+    """
+
+    index = OTHER_UNIDENTIFIED
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
+    ) -> Mapping[MpesaRequestId, MpesaRequestId]:
+        pushes = mpesa_requests.c
+        since_ms = (self._clock.now() - IDS_ANSWERED_FOR - _EPOCH) // timedelta(milliseconds=1)
+        statement = (
+            select(pushes.id)
+            .where(
+                pushes.id >= UUID(int=since_ms << 80),
+                pushes.merchant_request_id.is_(None),
+                pushes.sent_at.is_not(None),
+                pushes.state != EvidenceState.INTENDED.value,
+                or_(pushes.state != EvidenceState.FAILED.value, pushes.due_at.is_not(None), pushes.attempts > 0),
+            )
+            .order_by(pushes.id.desc())
+            .limit(2)
+        )
+        found = [row.id for row in await fetch(connection, statement)]
+        return {key: other for key in keys for other in found if other != key}

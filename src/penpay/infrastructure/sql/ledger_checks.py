@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, case, func, literal, or_, select
 
 from penpay.application.wallet.queries import Finding
 from penpay.domain.payments.evidence import FINAL, EvidenceState
 from penpay.domain.payments.transaction import TERMINAL
 from penpay.domain.wallet.account import AccountType, LedgerSide
+from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
 from penpay.infrastructure.sql.tables import (
     deriv_transfers,
     ledger_accounts,
@@ -20,6 +21,7 @@ from penpay.infrastructure.sql.tables import (
 )
 
 DERIV_IN_FLIGHT: Final = "deriv:in_flight"
+PAYOUT_IN_FLIGHT: Final = "mpesa:payout_in_flight"
 _a, _j, _e = ledger_accounts.c, ledger_journals.c, ledger_entries.c
 
 _DEBIT_NORMAL: Final = tuple(type_.value for type_ in AccountType if type_.normal_side is LedgerSide.DEBIT)
@@ -155,13 +157,23 @@ def _ended_transaction() -> Select[Any]:
     )
 
 
-def _deriv_in_flight() -> Select[Any]:
-    """What is on its way to Deriv by the ledger, less what the evidence says may be."""
-    d = deriv_transfers.c
+def _in_flight(account: str, currency: str, evidence: Table) -> Select[Any]:
+    """What is on its way by the ledger, less what the evidence says may be."""
     states = sorted(state for state in EvidenceState if state not in FINAL)
-    owed = select(func.coalesce(func.sum(d.amount_cents), 0)).where(d.state.in_(states)).scalar_subquery()
-    held = select(func.coalesce(func.sum(_a.balance_cents), 0)).where(_a.code == DERIV_IN_FLIGHT).scalar_subquery()
-    return _breaches(literal(DERIV_IN_FLIGHT), literal("USD"), held - owed).where(held != owed)
+    open_ = select(func.coalesce(func.sum(evidence.c.amount_cents), 0)).where(evidence.c.state.in_(states))
+    held = select(func.coalesce(func.sum(_a.balance_cents), 0)).where(_a.code == account).scalar_subquery()
+    owed = open_.scalar_subquery()
+    return _breaches(literal(account), literal(currency), held - owed).where(held != owed)
+
+
+def _one_outflow() -> Select[Any]:
+    """Each table of outflows holds one open one for a subject; between the two tables no key can."""
+    t, d = deriv_transfers.c, mpesa_disbursements.c
+    return (
+        _breaches(t.open_outflow_of, literal(""), literal(0))
+        .select_from(deriv_transfers)
+        .join(mpesa_disbursements, d.open_outflow_of == t.open_outflow_of)
+    )
 
 
 CHECKS: Final = (
@@ -173,6 +185,16 @@ CHECKS: Final = (
     Check("recorded_order", "Entry {place} is recorded before the one it follows.", _recorded_order()),
     Check("overdraft", "The account may not go below zero, and did.", _overdraft()),
     Check("ended_transaction", "The transaction has ended and left money on {place}.", _ended_transaction()),
-    Check("in_flight", "The account exceeds the open transfers by the difference.", _deriv_in_flight()),
+    Check(
+        "in_flight",
+        "The account exceeds the open transfers by the difference.",
+        _in_flight(DERIV_IN_FLIGHT, "USD", deriv_transfers),
+    ),
+    Check(
+        "payouts_in_flight",
+        "The account exceeds the open payouts by the difference.",
+        _in_flight(PAYOUT_IN_FLIGHT, "KES", mpesa_disbursements),
+    ),
+    Check("one_outflow", "The money was sent on by M-Pesa and by Deriv.", _one_outflow()),
 )
 """Every rule `ledger verify` applies."""

@@ -1,4 +1,4 @@
-"""Rows of payments: transactions, the evidence of money moved outside, webhooks and reviews."""
+"""Rows of payments: transactions and the messages posted to us."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penpay.application.payments.rows import (
-    REVIEWS,
-    TRANSACTIONS,
-    WEBHOOKS,
-    Review,
-    ReviewReason,
-    Webhook,
-    WebhookOutcome,
-)
+from penpay.application.payments.rows import TRANSACTIONS
 from penpay.application.shared.unit_of_work import keyed
-from penpay.domain.payments.transaction import Transaction, TransactionStatus, TransactionType
+from penpay.application.shared.webhooks import WEBHOOKS, Webhook, WebhookOutcome
+from penpay.domain.payments.transaction import Transaction, TransactionStatus, TransactionType, quote_of
 from penpay.domain.shared.ids import (
     TransactionId,
     WebhookId,
 )
-from penpay.domain.shared.locked_rate import DepositQuote, LockedRate
+from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.tables import reviews, transactions, webhook_logs
+from penpay.infrastructure.sql.tables import transactions, webhook_logs
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _USD, _KES = Currency.USD, Currency.KES
 
@@ -51,11 +44,12 @@ def transaction(row: Any) -> Transaction:
             locked_at=row.rate_locked_at,
             expires_at=row.rate_expires_at,
         ),
-        quote=DepositQuote(
-            usd=Money(row.usd_cents, _USD),
-            kes_at_mid=Money(row.kes_at_mid_cents, _KES),
-            kes_priced=Money(row.kes_priced_cents, _KES),
-            kes_charged=Money(row.kes_charged_cents, _KES),
+        quote=quote_of(
+            TransactionType(row.type),
+            usd=row.usd_cents,
+            at_mid=row.kes_at_mid_cents,
+            priced=row.kes_priced_cents,
+            moved=row.kes_charged_cents,
         ),
         receipt=row.receipt,
         failure_code=row.failure_code,
@@ -72,7 +66,23 @@ class TransactionRepository:
     kind = TRANSACTIONS
     table = transactions
     key: tuple[str, ...] = ("id",)
-    mutable: tuple[str, ...] = ("status", "receipt", "failure_code", "recovered_by", "updated_at", "version")
+    mutable: tuple[str, ...] = (
+        "status",
+        "usd_cents",
+        "kes_at_mid_cents",
+        "kes_priced_cents",
+        "kes_charged_cents",
+        "rate_mid_e8",
+        "rate_spread_bps",
+        "rate_source",
+        "rate_locked_at",
+        "rate_expires_at",
+        "receipt",
+        "failure_code",
+        "recovered_by",
+        "updated_at",
+        "version",
+    )
 
     async def lock(
         self, connection: AsyncConnection, keys: Collection[TransactionId]
@@ -94,7 +104,7 @@ class TransactionRepository:
             quote.usd.cents,
             quote.kes_at_mid.cents,
             quote.kes_priced.cents,
-            quote.kes_charged.cents,
+            quote.kes.cents,
             rate.mid_e8,
             rate.spread_bps,
             rate.source,
@@ -118,7 +128,7 @@ class WebhookRepository:
     kind = WEBHOOKS
     table = webhook_logs
     key: tuple[str, ...] = ("id",)
-    mutable: tuple[str, ...] = ("outcome", "due_at", "version")
+    mutable: tuple[str, ...] = ("subject_id", "outcome", "due_at", "version")
 
     def __init__(self, cipher: FieldCipher) -> None:
         self._cipher = cipher
@@ -169,47 +179,3 @@ class WebhookRepository:
 
 def _body_of(webhook: WebhookId) -> str:
     return f"webhook_logs.body:{webhook}"
-
-
-class ReviewRepository:
-    """Questions for people."""
-
-    kind = REVIEWS
-    table = reviews
-    key: tuple[str, ...] = ("id",)
-    mutable: tuple[str, ...] = ("amount_cents", "currency", "facts")
-
-    async def lock(
-        self, connection: AsyncConnection, keys: Collection[tuple[TransactionId | None, ReviewReason]]
-    ) -> Mapping[tuple[TransactionId | None, ReviewReason], Review | None]:
-        asked = {transaction_id for transaction_id, _ in keys}
-        statement = select(reviews).where(reviews.c.transaction_id.in_(asked)).order_by(reviews.c.id)
-        rows = await fetch(connection, for_update(statement, connection.dialect))
-        found = {(one.transaction_id, one.reason): one for one in map(review, rows)}
-        return {key: found.get(key) for key in keys}
-
-    def row(self, value: Review) -> Row:
-        return (
-            value.id,
-            value.transaction_id,
-            value.reason.value,
-            value.amount.cents,
-            value.amount.currency.value,
-            document(value.facts),
-            value.opened_at,
-        )
-
-    def identity(self, value: Review) -> Row:
-        return (value.id,)
-
-
-def review(row: Any) -> Review:
-    """A review from its row."""
-    return Review(
-        id=row.id,
-        transaction_id=row.transaction_id,
-        reason=ReviewReason(row.reason),
-        amount=Money(row.amount_cents, Currency(row.currency)),
-        facts=parsed(row.facts),
-        opened_at=row.opened_at,
-    )

@@ -19,14 +19,15 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerSide
 from penpay.infrastructure.sql.engine import translating
 from penpay.infrastructure.sql.ledger_checks import CHECKS
-from penpay.infrastructure.sql.payments import review, transaction
+from penpay.infrastructure.sql.payments import transaction
+from penpay.infrastructure.sql.payout_tables import reviews
+from penpay.infrastructure.sql.reviews import review
 from penpay.infrastructure.sql.snapshot import snapshot
 from penpay.infrastructure.sql.tables import (
     domain_events,
     ledger_accounts,
     ledger_entries,
     ledger_journals,
-    reviews,
     transactions,
 )
 from penpay.infrastructure.sql.types import Identifier
@@ -74,7 +75,8 @@ class SqlPaymentBooks:
         return [transaction(row) for row in rows]
 
     async def reviews(self, limit: int) -> Sequence[Review]:
-        statement = select(reviews).order_by(reviews.c.opened_at, reviews.c.id).limit(limit)
+        waiting = select(reviews).where(reviews.c.resolved_at.is_(None))
+        statement = waiting.order_by(reviews.c.opened_at, reviews.c.id).limit(limit)
         return [review(row) for row in await _rows(self._engine, statement)]
 
 

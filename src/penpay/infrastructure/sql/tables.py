@@ -32,7 +32,7 @@ metadata = MetaData(
 )
 
 
-def _id(name: str = "id", *args: Any, **options: Any) -> Column[Any]:
+def identifier(name: str = "id", *args: Any, **options: Any) -> Column[Any]:
     return Column(name, Identifier, *args, **options)
 
 
@@ -43,7 +43,7 @@ _PENDING = text("pending_rows IS NOT NULL")
 command_batches = Table(
     "command_batches",
     metadata,
-    _id("batch_id", primary_key=True),
+    identifier("batch_id", primary_key=True),
     Column("state", Word(10), nullable=False),
     Column("recorded_at", Moment, nullable=False),
     # Events and audit rows of the batch that wait for their place; NULL once they have it, and where there are none.
@@ -72,15 +72,15 @@ idempotency_keys = Table(
 domain_events = Table(
     "domain_events",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("name", Word(64), nullable=False),
     Column("schema_version", Integer, nullable=False),
     Column("aggregate_type", Word(32), nullable=False),
-    _id("aggregate_id", nullable=False),
+    identifier("aggregate_id", nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("payload", Document, nullable=False),
     Column("recorded_at", Moment, nullable=False),
-    _id("batch_id", nullable=False),
+    identifier("batch_id", nullable=False),
     UniqueConstraint("aggregate_id", "sequence"),
 )
 
@@ -88,8 +88,8 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("consumer", Word(32), primary_key=True),
-    _id("event_id", ForeignKey("domain_events.id"), primary_key=True),
-    _id("key", nullable=False),
+    identifier("event_id", ForeignKey("domain_events.id"), primary_key=True),
+    identifier("key", nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("lease_until", Moment),
@@ -102,7 +102,7 @@ deliveries = Table(
 audit_logs = Table(
     "audit_logs",
     metadata,
-    _id("batch_id", primary_key=True),
+    identifier("batch_id", primary_key=True),
     Column("ordinal", Integer, primary_key=True),
     Column("recorded_at", Moment, nullable=False),
     Column("actor", Word(64), nullable=False),
@@ -119,7 +119,7 @@ leases = Table(
     "leases",
     metadata,
     Column("name", Word(32), primary_key=True),
-    _id("holder", nullable=False),
+    identifier("holder", nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("lease_until", Moment, nullable=False),
 )
@@ -128,7 +128,7 @@ event_positions = Table(
     "event_positions",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    _id("event_id", ForeignKey("domain_events.id"), nullable=False, unique=True),
+    identifier("event_id", ForeignKey("domain_events.id"), nullable=False, unique=True),
     sqlite_with_rowid=False,
 )
 
@@ -136,7 +136,7 @@ audit_seals = Table(
     "audit_seals",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    _id("batch_id", ForeignKey("command_batches.batch_id"), nullable=False, unique=True),
+    identifier("batch_id", ForeignKey("command_batches.batch_id"), nullable=False, unique=True),
     Column("rows_count", Integer, nullable=False),
     Column("seal", Word(64), nullable=False),
     sqlite_with_rowid=False,
@@ -159,12 +159,12 @@ audit_checkpoints = Table(
 ledger_accounts = Table(
     "ledger_accounts",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("code", Word(80), nullable=False, unique=True),
     Column("name", Word(80), nullable=False),
     Column("type", Word(10), nullable=False),
     Column("currency", Word(3), nullable=False),
-    _id("owner_id"),
+    identifier("owner_id"),
     Column("may_go_negative", Boolean, nullable=False),
     Column("balance_cents", Cents, nullable=False),
     Column("version", BigInteger, nullable=False),
@@ -177,11 +177,11 @@ ledger_accounts = Table(
 ledger_journals = Table(
     "ledger_journals",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("kind", Word(40), nullable=False),
     Column("reference", Word(64), nullable=False),
-    _id("transaction_id"),
-    _id("reverses_id", ForeignKey("ledger_journals.id")),
+    identifier("transaction_id"),
+    identifier("reverses_id", ForeignKey("ledger_journals.id")),
     Column("happened_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
     UniqueConstraint("kind", "reference"),
@@ -192,9 +192,9 @@ ledger_journals = Table(
 ledger_entries = Table(
     "ledger_entries",
     metadata,
-    _id("account_id", ForeignKey("ledger_accounts.id"), primary_key=True),
+    identifier("account_id", ForeignKey("ledger_accounts.id"), primary_key=True),
     Column("account_seq", BigInteger, primary_key=True, autoincrement=False),
-    _id("journal_id", ForeignKey("ledger_journals.id"), nullable=False),
+    identifier("journal_id", ForeignKey("ledger_journals.id"), nullable=False),
     Column("side", Word(6), nullable=False),
     Column("amount_cents", Cents, nullable=False),
     Column("balance_after_cents", Cents, nullable=False),
@@ -219,7 +219,7 @@ APPEND_ONLY = (
 users = Table(
     "users",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("status", Word(16), nullable=False),
     Column("email_sealed", Sealed, nullable=False),
     Column("email_index", Word(64), nullable=False, unique=True),
@@ -229,7 +229,7 @@ users = Table(
 user_phone_verification = Table(
     "user_phone_verification",
     metadata,
-    _id("user_id", ForeignKey("users.id"), primary_key=True),
+    identifier("user_id", ForeignKey("users.id"), primary_key=True),
     Column("phone_sealed", Sealed, nullable=False),
     Column("phone_index", Word(64), nullable=False, unique=True),
     Column("verified_at", Moment),
@@ -238,8 +238,8 @@ user_phone_verification = Table(
 deriv_accounts = Table(
     "deriv_accounts",
     metadata,
-    _id(primary_key=True),
-    _id("user_id", ForeignKey("users.id"), nullable=False),
+    identifier(primary_key=True),
+    identifier("user_id", ForeignKey("users.id"), nullable=False),
     Column("deriv_login_id", Word(20), nullable=False, unique=True),
     Column("currency", Word(3), nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -249,8 +249,8 @@ deriv_accounts = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    _id(primary_key=True),
-    _id("user_id", ForeignKey("users.id"), nullable=False),
+    identifier(primary_key=True),
+    identifier("user_id", ForeignKey("users.id"), nullable=False),
     Column("key_hash", Word(64), nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
@@ -261,8 +261,8 @@ api_keys = Table(
 transactions = Table(
     "transactions",
     metadata,
-    _id(primary_key=True),
-    _id("user_id", ForeignKey("users.id"), nullable=False),
+    identifier(primary_key=True),
+    identifier("user_id", ForeignKey("users.id"), nullable=False),
     Column("type", Word(10), nullable=False),
     Column("status", Word(32), nullable=False),
     Column("amount_cents", Cents, nullable=False),
@@ -289,12 +289,15 @@ transactions = Table(
 )
 
 
-def _evidence() -> list[Column[Any]]:
-    """The columns every evidence row has; the states are drawn in `domain.payments.evidence`."""
+def evidence(*subject: Any) -> list[Column[Any]]:
+    """The columns every evidence row has; the states are drawn in `domain.payments.evidence`.
+
+    `subject` is the foreign key of what it is for, where that is always a transaction.
+    """
     return [
-        _id(primary_key=True),
+        identifier(primary_key=True),
         Column("purpose", Word(20), nullable=False),
-        _id("subject_id", ForeignKey("transactions.id"), nullable=False),
+        identifier("subject_id", *subject, nullable=False),
         Column("state", Word(10), nullable=False),
         Column("amount_cents", Cents, nullable=False),
         Column("currency", Word(3), nullable=False),
@@ -313,7 +316,7 @@ def _evidence() -> list[Column[Any]]:
 mpesa_requests = Table(
     "mpesa_requests",
     metadata,
-    *_evidence(),
+    *evidence(ForeignKey("transactions.id")),
     Column("account_reference", Word(12), nullable=False, unique=True),
     Column("phone_sealed", Sealed, nullable=False),
     Column("checkout_sealed", Sealed),
@@ -330,11 +333,11 @@ mpesa_requests = Table(
 deriv_transfers = Table(
     "deriv_transfers",
     metadata,
-    *_evidence(),
+    *evidence(ForeignKey("transactions.id")),
     Column("reference", Word(40), nullable=False, unique=True),
     Column("deriv_login_id", Word(20), nullable=False),
     Column("provider_id", Word(40), unique=True),
-    _id("open_outflow_of", unique=True),
+    identifier("open_outflow_of", unique=True),
     CheckConstraint("amount_cents > 0", name="amount"),
     Index("ix_deriv_transfers_due_at", "due_at"),
     Index("ix_deriv_transfers_subject_id", "subject_id"),
@@ -343,9 +346,9 @@ deriv_transfers = Table(
 webhook_logs = Table(
     "webhook_logs",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("source", Word(20), nullable=False),
-    _id("subject_id"),
+    identifier("subject_id"),
     Column("remote_address", Word(45), nullable=False),
     Column("body_sealed", Sealed, nullable=False),
     Column("body_hash", Word(64), nullable=False),
@@ -357,23 +360,10 @@ webhook_logs = Table(
     Index("ix_webhook_logs_due_at", "due_at"),
 )
 
-reviews = Table(
-    "reviews",
-    metadata,
-    _id(primary_key=True),
-    _id("transaction_id", ForeignKey("transactions.id")),
-    Column("reason", Word(40), nullable=False),
-    Column("amount_cents", Cents, nullable=False),
-    Column("currency", Word(3), nullable=False),
-    Column("facts", Document, nullable=False),
-    Column("opened_at", Moment, nullable=False),
-    UniqueConstraint("transaction_id", "reason"),
-)
-
 fx_rates = Table(
     "fx_rates",
     metadata,
-    _id(primary_key=True),
+    identifier(primary_key=True),
     Column("base", Word(3), nullable=False),
     Column("quote", Word(3), nullable=False),
     Column("mid_e8", BigInteger, nullable=False),

@@ -32,29 +32,31 @@ _SWITCHES = TypeAdapter(DarajaSwitches)
 _M = TypeVar("_M", bound=BaseModel)
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What a route of the sandbox's own takes: nothing else, and no text for a number."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class NewSubscriber(_Body):
+class NewSubscriber(Body):
     phone: str
     pin: str
 
 
-class NewFloat(_Body):
+class NewFloat(Body):
     amount_cents: Annotated[int, Field(gt=0)]
     reference: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class GivenPin(_Body):
+class GivenPin(Body):
     pin: str
 
 
-class NewStandingAnswer(_Body):
+class NewStandingAnswer(Body):
     answer: StandingAnswer | None
 
 
-class NewRule(_Body):
+class NewRule(Body):
     fault: Annotated[Fault, Field(discriminator="kind")]
     msisdn: str | None = None
     amount_cents: int | None = None
@@ -62,7 +64,7 @@ class NewRule(_Body):
     permille: Annotated[int, Field(ge=1, le=1000)] = 1000
 
 
-class NewBillPayment(_Body):
+class NewBillPayment(Body):
     phone: str
     short_code: str
     account: str | None = None
@@ -73,7 +75,7 @@ class NewBillPayment(_Body):
 @router.post("/subscribers")
 async def register_subscriber(request: Request) -> Response:
     """Open a wallet for a phone number."""
-    body = await _read(NewSubscriber, request)
+    body = await read(NewSubscriber, request)
     phone = PhoneNumber.parse(body.phone)
     await api_of(request).operator.register_subscriber(phone, body.pin)
     return json_response(201, {"phone": phone.msisdn})
@@ -82,7 +84,7 @@ async def register_subscriber(request: Request) -> Response:
 @router.post("/subscribers/{phone}/float")
 async def issue_float(request: Request, phone: str) -> Response:
     """Put money into a wallet; the same reference again changes nothing."""
-    body = await _read(NewFloat, request)
+    body = await read(NewFloat, request)
     amount = Money(body.amount_cents, Currency.KES)
     await api_of(request).operator.issue_float(PhoneNumber.parse(phone), amount, body.reference)
     return json_response(200, {"issued_cents": amount.cents})
@@ -115,7 +117,7 @@ async def look_at_phone(request: Request, phone: str) -> Response:
 @router.post("/phones/{phone}/pin")
 async def give_pin(request: Request, phone: str) -> Response:
     """Answer the prompt on the handset."""
-    body = await _read(GivenPin, request)
+    body = await read(GivenPin, request)
     return _result(await (await _handset(api_of(request), phone)).give_pin(body.pin))
 
 
@@ -128,7 +130,7 @@ async def cancel(request: Request, phone: str) -> Response:
 @router.put("/phones/{phone}/standing-answer")
 async def set_standing_answer(request: Request, phone: str) -> Response:
     """What the handset does by itself with every prompt from now on; null: nothing."""
-    body = await _read(NewStandingAnswer, request)
+    body = await read(NewStandingAnswer, request)
     handset = await _handset(api_of(request), phone)
     handset.standing_answer = body.answer
     return Response(status_code=204)
@@ -137,7 +139,7 @@ async def set_standing_answer(request: Request, phone: str) -> Response:
 @router.post("/c2b")
 async def pay_bill(request: Request) -> Response:
     """Pay a PayBill number, or a till (no account); a PIN is asked for only if one is given. A repeat pays again."""
-    body = await _read(NewBillPayment, request)
+    body = await read(NewBillPayment, request)
     payment = BillPayment(
         phone=PhoneNumber.parse(body.phone),
         short_code=parse_short_code(body.short_code),
@@ -182,7 +184,7 @@ async def list_faults(request: Request) -> Response:
 @router.post("/faults")
 async def add_fault(request: Request) -> Response:
     """Add a rule, e.g. {"fault": {"kind": "lost_callback"}, "msisdn": "254712345678"}."""
-    body = await _read(NewRule, request)
+    body = await read(NewRule, request)
     api_of(request).faults.add(
         FaultRule(
             fault=body.fault,
@@ -208,7 +210,7 @@ async def take_callback(request: Request) -> Response:  # noqa: ARG001  (a route
     return json_response(200, {"ResultCode": 0, "ResultDesc": "Accepted"})
 
 
-async def _read(model: type[_M], request: Request) -> _M:
+async def read(model: type[_M], request: Request) -> _M:
     """The request's body; from JSON and strictly, so that 10.0 and "10" are no integers. Raises InvalidRequest."""
     try:
         return model.model_validate_json(await request.body())

@@ -16,6 +16,7 @@ from penpay.domain.mobile_money.errors import MerchantNotFound
 from penpay.domain.mobile_money.merchant import Merchant
 from penpay.domain.mobile_money.stk_push import StkPush
 from penpay.domain.shared.errors import DomainError, Overloaded
+from penpay.sandbox.controls import Controls
 from penpay.sandbox.daraja import answers
 from penpay.sandbox.daraja.answers import DarajaRefusal, invalid_field, json_response, merchant_refusal
 from penpay.sandbox.daraja.departures import Departures, departure
@@ -33,6 +34,7 @@ _PENDING = "The transaction is still under processing"
 _PENDING_OLD = "The transaction is being processed"
 _QUERY_PAUSE_MS = 12_000
 _SANDBOX_STATUS: Mapping[str, int] = {
+    "contradictory_fault": 422,
     "invalid_amount": 422,
     "invalid_phone_number": 422,
     "invalid_pin": 422,
@@ -40,6 +42,7 @@ _SANDBOX_STATUS: Mapping[str, int] = {
     "invalid_short_code": 422,
     "merchant_not_found": 404,
     "customer_not_found": 404,
+    "moment_out_of_range": 422,
     "overloaded": 503,
 }
 
@@ -78,6 +81,7 @@ class DarajaApi:
     query_limit: QueryLimit
     clock: Clock
     random: Random
+    controls: Controls | None = None
 
     async def merchant(self, caller: Caller) -> Merchant:
         """The merchant who proved to be the caller. Raises DarajaRefusal."""
@@ -107,15 +111,13 @@ class DarajaApi:
             return answers.refusal(answers.invalid_token(call, token), self.random)
         return answers.spoilt(fault.reply, self.random)
 
-    async def replied(
-        self, call: DarajaCall, push: Concerned | None, response: Response, *, authorization: str = ""
-    ) -> Response:
+    async def replied(self, call: DarajaCall, push: Concerned | None, response: Response) -> Response:
         """The answer as it leaves: held back or spoilt if a fault says so."""
         msisdn, cents = push or (None, None)
         slow = self.faults.take(SlowReply, msisdn=msisdn, amount_cents=cents, where=lambda one: one.call is call)
         if slow is not None:
             await self.clock.sleep(slow.milliseconds)
-        return self.spoilt(call, push, done=True, authorization=authorization) or response
+        return self.spoilt(call, push, done=True) or response
 
 
 router = APIRouter()

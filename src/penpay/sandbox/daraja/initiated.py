@@ -124,7 +124,7 @@ class InitiatedDesk:
 
     async def _finish(self, request: DarajaRequest, refusal: RequestResult | None) -> Outcome | None:
         """However long the database takes; None for a request that is over already."""
-        refusal = refusal or self._initiator_refusal(request)
+        refusal = refusal or await self._initiator_refusal(request)
         while True:
             try:
                 refusal = refusal or await self._question_refusal(request)
@@ -137,10 +137,10 @@ class InitiatedDesk:
                 continue
             return outcome
 
-    def _initiator_refusal(self, request: DarajaRequest) -> RequestResult | None:
+    async def _initiator_refusal(self, request: DarajaRequest) -> RequestResult | None:
         details = request.details
         call = DarajaCall(request.kind.value)
-        return self.initiators.refusal(call, request.short_code, details.initiator, details.security_credential)
+        return await self.initiators.refusal(call, request.short_code, details.initiator, details.security_credential)
 
     async def _question_refusal(self, request: DarajaRequest) -> RequestResult | None:
         """Why a question about a payment has no answer."""

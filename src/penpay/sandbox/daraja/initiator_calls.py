@@ -57,7 +57,7 @@ async def reverse(request: Request) -> Response:
 async def certificate(request: Request) -> Response:
     """What clients encrypt their initiator's password with."""
     api = api_of(request)
-    key = api.initiated.initiators.key
+    key = await api.initiated.initiators.key()
     if key is None:
         raise DarajaRefusal(404, "404.001.01", "Resource not found")
     return Response(key.certificate(api.clock.now()), media_type="application/x-pem-file")
@@ -83,7 +83,7 @@ async def _initiated(request: Request, call: DarajaCall, parse: Parse) -> Respon
         return early
     accepted = await api.initiated.accept(asked)
     answer = json_response(200, _answer(call, accepted))
-    return await api.replied(call, asked.concerned, answer, authorization=authorization)
+    return await api.replied(call, asked.concerned, answer)
 
 
 def _answer(call: DarajaCall, accepted: DarajaRequest) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from penpay.domain.mobile_money.daraja_request import Command, RequestDetails, RequestKind
@@ -31,12 +31,12 @@ class InitiatorRequest:
 
     kind: RequestKind
     short_code: str
-    originator_conversation_id: str | None
-    """None where the gateway makes it."""
-    amount: Money | None
-    phone: PhoneNumber | None
-    """Of the customer who is paid."""
     details: RequestDetails
+    originator_conversation_id: str | None = None
+    """None where the gateway makes it."""
+    amount: Money | None = None
+    phone: PhoneNumber | None = None
+    """Of the customer who is paid."""
 
     @property
     def concerned(self) -> tuple[str | None, int | None]:
@@ -69,7 +69,6 @@ def parse_payout(asked: Incoming) -> InitiatorRequest:
     return InitiatorRequest(
         kind=RequestKind.B2C,
         short_code=short_code,
-        originator_conversation_id=None,
         amount=amount,
         phone=phone,
         details=common.details(asked, party=phone.e164),
@@ -82,14 +81,7 @@ def parse_payout_v3(asked: Incoming) -> InitiatorRequest:
     chosen = text_of(asked.fields, "OriginatorConversationID")
     if _CONVERSATION_ID.fullmatch(chosen) is None:
         raise invalid_field("OriginatorConversationID")
-    return InitiatorRequest(
-        kind=request.kind,
-        short_code=request.short_code,
-        originator_conversation_id=chosen,
-        amount=request.amount,
-        phone=request.phone,
-        details=request.details,
-    )
+    return replace(request, originator_conversation_id=chosen)
 
 
 def parse_payment(asked: Incoming) -> InitiatorRequest:
@@ -104,9 +96,7 @@ def parse_payment(asked: Incoming) -> InitiatorRequest:
     return InitiatorRequest(
         kind=RequestKind.B2B,
         short_code=short_code,
-        originator_conversation_id=None,
         amount=amount,
-        phone=None,
         details=common.details(asked, party=receiver, reference=reference),
     )
 
@@ -122,9 +112,6 @@ def parse_status(asked: Incoming) -> InitiatorRequest:
     return InitiatorRequest(
         kind=RequestKind.STATUS,
         short_code=short_code,
-        originator_conversation_id=None,
-        amount=None,
-        phone=None,
         details=common.details(asked, reference=receipt, conversation=about),
     )
 
@@ -135,9 +122,6 @@ def parse_balance(asked: Incoming) -> InitiatorRequest:
     return InitiatorRequest(
         kind=RequestKind.BALANCE,
         short_code=short_code,
-        originator_conversation_id=None,
-        amount=None,
-        phone=None,
         details=common.details(asked),
     )
 
@@ -151,9 +135,7 @@ def parse_reversal(asked: Incoming) -> InitiatorRequest:
     return InitiatorRequest(
         kind=RequestKind.REVERSAL,
         short_code=short_code,
-        originator_conversation_id=None,
         amount=amount,
-        phone=None,
         details=common.details(asked, reference=receipt),
     )
 

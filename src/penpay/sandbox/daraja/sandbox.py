@@ -9,9 +9,10 @@ from fastapi import FastAPI
 
 from penpay.application.mobile_money.c2b import C2bBooks
 from penpay.application.mobile_money.operator import Operator
-from penpay.application.shared.ports import Clock, Random
+from penpay.application.shared.ports import Aside, Clock, Random
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.sandbox.daraja import admin, c2b, initiator_calls, pull, qr
+from penpay.sandbox.controls import Controls
+from penpay.sandbox.daraja import adjusting, admin, c2b, initiator_calls, pull, qr
 from penpay.sandbox.daraja.app import DarajaApi, QueryLimit, create_app
 from penpay.sandbox.daraja.callbacks import CallbackSender
 from penpay.sandbox.daraja.initiated import InitiatedDesk
@@ -39,14 +40,21 @@ class DarajaSandbox:
         credentials: DarajaCredentials,
         switches: DarajaSwitches,
         security_key: Callable[[], SecurityKey] | None = None,
+        controls: Controls | None = None,
+        aside: Aside,
     ) -> None:
-        """`security_key`: gives the key that opens initiators' credentials, when it is first needed."""
+        """`security_key`: gives the key that opens initiators' credentials, when it is first needed.
+
+        `controls`: of `clock`, which is theirs then, and of all that is drawn, which `random` is not asked for then;
+        None for a sandbox whose time and chance nobody can set.
+        """
+        of: Callable[[str], Random] = (lambda _: random) if controls is None else controls.chance.of
         self.operator = operator
-        self.faults = FaultPlan(random)
+        self.faults = FaultPlan(of("faults"))
         self._spawn = spawn
         self.switches = board = SwitchBoard(switches)
         callbacks = CallbackSender(
-            client=callback_client, faults=self.faults, switches=board, clock=clock, random=random
+            client=callback_client, faults=self.faults, switches=board, clock=clock, random=of("callbacks")
         )
         self._desk = StkDesk(
             operator=operator,
@@ -54,17 +62,17 @@ class DarajaSandbox:
             faults=self.faults,
             switches=board,
             clock=clock,
-            random=random,
+            random=of("pushes"),
             spawn=spawn,
         )
         self._initiated = InitiatedDesk(
             operator=operator,
-            initiators=Initiators(credentials=credentials, switches=board, key=security_key),
+            initiators=Initiators(credentials=credentials, switches=board, key=security_key, aside=aside),
             callbacks=callbacks,
             faults=self.faults,
             switches=board,
             clock=clock,
-            random=random,
+            random=of("requests"),
             spawn=spawn,
         )
         self._c2b = C2bDesk(
@@ -75,15 +83,18 @@ class DarajaSandbox:
             desk=self._desk,
             initiated=self._initiated,
             c2b=self._c2b,
-            tokens=TokenDesk(credentials=credentials, switches=board, clock=clock, random=random),
+            tokens=TokenDesk(credentials=credentials, switches=board, clock=clock, random=of("tokens")),
             faults=self.faults,
             switches=board,
             credentials=credentials,
             query_limit=QueryLimit(clock),
             clock=clock,
-            random=random,
+            random=of("answers"),
+            controls=controls,
         )
-        self.app: FastAPI = create_app(api, c2b.router, pull.router, qr.router, initiator_calls.router, admin.router)
+        self.app: FastAPI = create_app(
+            api, c2b.router, pull.router, qr.router, initiator_calls.router, admin.router, adjusting.router
+        )
 
     async def start(self) -> None:
         """Take up what was open when the sandbox stopped, and start ending what nobody answers."""

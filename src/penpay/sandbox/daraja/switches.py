@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field
 
@@ -96,7 +96,8 @@ class DarajaSwitches:
     register_once: bool = False
     """Whether a number registers its C2B addresses once, as in production, or may do so again."""
     external_validation: bool = False
-    """Whether merchants are asked before a payment to them moves (daraja.md §3.3)."""
+    """Whether merchants are asked before a payment to them moves (daraja.md §3.3). Before a push they are not: its
+    merchant asked for it, and no result of a push is known that would tell of a rejection."""
     validation_timeout_ms: _Milliseconds = 8_000
     push_confirmation: bool = True
     """Whether a push that was paid is also told to the registered address."""
@@ -131,6 +132,10 @@ class Initiator:
         return f"Initiator({self.name!r})"
 
 
+PUBLISHED_INITIATORS: Final = (Initiator("testapi", "Safaricom999!*!"),)
+"""The one of the real sandbox, of every merchant (daraja.md §6.6)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DarajaCredentials:
     """One registered application and the passkeys of the short codes that go live with it."""
@@ -139,8 +144,8 @@ class DarajaCredentials:
     consumer_secret: str
     passkeys: Mapping[str, str]
     """By short code."""
-    initiators: tuple[Initiator, ...] = (Initiator("testapi", "Safaricom999!*!"),)
-    """The published one of the real sandbox (daraja.md §6.6)."""
+    initiators: tuple[Initiator, ...] = PUBLISHED_INITIATORS
+    """The first one that fits counts."""
 
     def __repr__(self) -> str:
         return f"DarajaCredentials(short_codes={sorted(self.passkeys)})"

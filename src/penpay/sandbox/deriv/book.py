@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +21,11 @@ from penpay.application.shared.ports import Clock
 _FIRST_TRANSACTION_ID = 467_480_000_001
 """Ids of twelve digits, as the real ones, so that nothing downstream gets away with 32 bits."""
 
-_tables = sa.MetaData()
+tables = sa.MetaData()
 
 _accounts = sa.Table(
     "deriv_sim_accounts",
-    _tables,
+    tables,
     sa.Column("login_id", sa.String(32), primary_key=True),
     sa.Column("first_name", sa.String(80), nullable=False),
     sa.Column("last_name", sa.String(80), nullable=False),
@@ -45,7 +47,7 @@ _accounts = sa.Table(
 
 _rows = sa.Table(
     "deriv_sim_rows",
-    _tables,
+    tables,
     sa.Column("transaction_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("login_id", sa.ForeignKey("deriv_sim_accounts.login_id"), nullable=False),
     sa.Column("action", sa.String(20), nullable=False),
@@ -60,7 +62,7 @@ _rows = sa.Table(
 
 _tokens = sa.Table(
     "deriv_sim_tokens",
-    _tables,
+    tables,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("login_id", sa.ForeignKey("deriv_sim_accounts.login_id"), nullable=False),
     sa.Column("scopes", sa.String(200), nullable=False),
@@ -154,9 +156,15 @@ class Book:
     async def create(self) -> None:
         """Make the tables; a repeat does nothing."""
         async with self._turn, self._engine.begin() as connection:
-            await connection.run_sync(_tables.create_all)
+            await connection.run_sync(tables.create_all)
             for trigger in _APPEND_ONLY:
                 await connection.execute(trigger)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction of its own on the book's database, in turn with the book's."""
+        async with self._turn, self._engine.begin() as connection:
+            yield connection
 
     async def open_account(
         self, account: Account, *, balance_cents: int = 0, token: str = "", scopes: str = ""

@@ -11,6 +11,7 @@ from penpay.sandbox.deriv import wire
 from penpay.sandbox.deriv.book import Account, Row, milliseconds_of
 from penpay.sandbox.deriv.exchange import Exchange, TransferRefused
 from penpay.sandbox.deriv.limits import Bucket, RateLimits
+from penpay.sandbox.deriv.mail import Mailbox
 from penpay.sandbox.deriv.schema import Request
 
 _PAGE = 100
@@ -48,6 +49,7 @@ class World:
     """What every call may look at."""
 
     exchange: Exchange
+    mailbox: Mailbox
     clock: Clock
     random: Random
     limits: RateLimits
@@ -270,6 +272,41 @@ async def _paymentagent_transfer(asked: Asked) -> Payload:
     return {"paymentagent_transfer": 1} | payload | {"transaction_id": sent.transaction_id}
 
 
+async def _verify_email(asked: Asked) -> Payload:
+    """Always 1; a mail goes only to the authorised client's own address (deriv.md §2.11)."""
+    email, kind = asked.text("verify_email"), asked.text("type")
+    if asked.caller.login_id:
+        account = await asked.account()
+        if account.email == email:
+            await asked.world.mailbox.send_code(account.login_id, email, kind)
+    return {"verify_email": 1}
+
+
+async def _paymentagent_withdraw(asked: Asked) -> Payload:
+    """The code is checked and used up before anything else, and not looked at in a dry run."""
+    dry_run = bool(asked.whole("dry_run"))
+    login_id = asked.caller.login_id
+    code = asked.text("verification_code")
+    if not dry_run and not await asked.world.mailbox.use_code(login_id, "paymentagent_withdraw", code):
+        raise Refusal("InvalidToken", "Your token has expired or is invalid.")
+    try:
+        agent, sent = await asked.world.exchange.withdraw_to_agent(
+            client_id=login_id,
+            agent_id=asked.text("paymentagent_loginid"),
+            amount=asked.request["amount"],
+            currency=asked.text("currency"),
+            note=asked.text("description"),
+            app_id=asked.caller.app_id,
+            dry_run=dry_run,
+        )
+    except TransferRefused as refused:
+        raise Refusal(refused.code, refused.message) from None
+    payload: Payload = {"paymentagent_name": "" if agent.agent is None else agent.agent.name}
+    if sent is None:
+        return {"paymentagent_withdraw": 2} | payload
+    return {"paymentagent_withdraw": 1} | payload | {"transaction_id": sent.transaction_id}
+
+
 async def _forget(asked: Asked) -> Payload:
     wanted = asked.text("forget")
     for name, (stream_id, _) in asked.caller.streams.items():
@@ -309,4 +346,6 @@ CALLS: Mapping[str, Call] = {
     "statement": Call(_statement, _READ, bucket="outcome"),
     "get_settings": Call(_get_settings, frozenset({"read"})),
     "paymentagent_transfer": Call(_paymentagent_transfer, frozenset({"payments"})),
+    "verify_email": Call(_verify_email),
+    "paymentagent_withdraw": Call(_paymentagent_withdraw, frozenset({"payments"})),
 }

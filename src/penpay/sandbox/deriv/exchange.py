@@ -95,12 +95,42 @@ class Exchange:
         agent = await self._account(agent_id)
         if agent.agent is None:
             raise TransferRefused("Please enter a valid payment agent ID.", code="PaymentAgentWithdrawError")
-        remark = (
-            f"Transfer from {client_id} to Payment Agent {agent.agent.name} ({agent_id}) "
-            f"Transaction reference: {self._reference()} Timestamp: {self._timestamp()}"
-        ) + (f". Client note: {note}" if note else "")
+        remark = self._to_agent(client_id, agent, agent.agent, note)
         _, got = await self._move(client_id, agent_id, cents, remark, None)
         return got
+
+    async def withdraw_to_agent(  # the fields of the call
+        self, *, client_id: str, agent_id: str, amount: object, currency: str, note: str, app_id: int, dry_run: bool
+    ) -> tuple[Account, Row | None]:
+        """Pay an agent from a client's account, as the client asks; a dry run stops after the checks, without a row.
+
+        The row is the client's. Raises TransferRefused at the first check that fails, in the order of deriv.md §2.11.
+        """
+        client = await self._account(client_id)
+        cents = wire.cents(amount)
+        if cents is None:
+            raise _refused_withdrawal("Invalid amount. Amount provided can not have more than 2 decimal places.")
+        agent = await self.book.account(agent_id)
+        if agent is None or agent.agent is None:
+            raise _refused_withdrawal("Please enter a valid payment agent ID.")
+        for fails, message in _withdrawal_checks(client, agent, agent.agent, cents, currency):
+            if fails:
+                raise _refused_withdrawal(message)
+        if dry_run:
+            return agent, None
+        remark = self._to_agent(client_id, agent, agent.agent, note)
+        try:
+            sent, _ = await self._move(client_id, agent_id, cents, remark, app_id)
+        except TransferRefused as refused:
+            raise _refused_withdrawal(refused.message) from None
+        return agent, sent
+
+    def _to_agent(self, client_id: str, agent: Account, terms: AgentTerms, note: str) -> str:
+        remark = (
+            f"Transfer from {client_id} to Payment Agent {terms.name} ({agent.login_id}) "
+            f"Transaction reference: {self._reference()} Timestamp: {self._timestamp()}"
+        )
+        return remark + (f". Client note: {note}" if note else "")
 
     async def top_up(self, login_id: str, cents: int) -> Row:
         """Credit an account from outside, as an agent funds its own account by the cashier."""
@@ -178,6 +208,31 @@ def _checks(attempt: _Attempt) -> Iterator[tuple[bool, str]]:
     yield client.login_id == agent.login_id, "Payment agent transfers are not allowed within the same account."
     yield client.is_virtual, "Payment agent transfers are not allowed for the specified accounts."
     yield client.agent is not None, "You are not allowed to transfer to other payment agents."
+
+
+def _refused_withdrawal(message: str) -> TransferRefused:
+    return TransferRefused(message, code="PaymentAgentWithdrawError")
+
+
+def _withdrawal_checks(
+    client: Account, agent: Account, terms: AgentTerms, cents: int, currency: str
+) -> Iterator[tuple[bool, str]]:
+    """What fails a client's withdrawal and how Deriv says it, in its order (deriv.md §2.11)."""
+    lowest, highest = wire.amount(terms.min_cents), wire.amount(terms.max_cents)
+    yield bool(_bar(client)), f"Your {_bar(client)}."
+    yield client.login_id == agent.login_id, "You cannot withdraw funds to the same account."
+    for account, whose in ((client, "client"), (agent, "payment agent")):
+        yield (
+            account.currency != currency,
+            f"{currency} is not the default account currency for {whose} {account.login_id}.",
+        )
+    yield (
+        bool(_bar(agent)),
+        f"You cannot perform the withdrawal to account {agent.login_id}, as the payment agent's {_bar(agent)}.",
+    )
+    yield not terms.min_cents <= cents <= terms.max_cents, f"Invalid amount. Minimum is {lowest}, maximum is {highest}."
+    yield "withdrawal_locked" in client.statuses, "You are not authorized for withdrawals via payment agents."
+    yield client.country not in terms.countries, "This client's country is not within your portfolio."
 
 
 def _bar(account: Account) -> str:

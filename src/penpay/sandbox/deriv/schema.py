@@ -22,6 +22,12 @@ LOGIN_ID = re.compile(r"[A-Za-z]+[0-9]+", re.ASCII)
 _TOKEN = re.compile(r"[\w\-]{1,128}", re.ASCII)
 _CURRENCY = re.compile(r"[a-zA-Z0-9]{2,20}", re.ASCII)
 _NOTE = re.compile(r"[0-9A-Za-z .,'-]{0,250}", re.ASCII)
+_EMAIL = re.compile(r"[^\s@]{1,100}@[^\s@]{1,100}")
+_CODE = re.compile(r"\w{8,128}", re.ASCII)
+_MAILS = (
+    "account_opening", "account_verification", "reset_password", "paymentagent_withdraw", "payment_withdraw",
+    "request_email", "phone_number_verification",
+)  # fmt: skip
 _STREAM_ID = re.compile(r"[\w-]{32,128}", re.ASCII)
 _LATEST_EPOCH = 9_999_999_999
 _MOST_TOKENS = 25
@@ -183,6 +189,20 @@ SCHEMAS: Mapping[str, Schema] = {
             "amount": _number,
             "currency": _text(_CURRENCY),
             "transfer_to": _text(LOGIN_ID),
+        },
+        {**_OF_ACCOUNT, "description": _text(_NOTE), "dry_run": _SWITCH},
+    ),
+    "verify_email": Schema(
+        {"verify_email": _text(_EMAIL), "type": _one_of(*_MAILS)},
+        {"url_parameters": _object, "language": _text(_TOKEN)},
+    ),
+    "paymentagent_withdraw": Schema(
+        {
+            "paymentagent_withdraw": _ONE,
+            "amount": _number,
+            "currency": _text(_CURRENCY),
+            "paymentagent_loginid": _text(LOGIN_ID),
+            "verification_code": _text(_CODE),
         },
         {**_OF_ACCOUNT, "description": _text(_NOTE), "dry_run": _SWITCH},
     ),

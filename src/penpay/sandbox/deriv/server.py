@@ -20,6 +20,7 @@ from penpay.sandbox.deriv.calls import Caller, World
 from penpay.sandbox.deriv.exchange import Exchange
 from penpay.sandbox.deriv.faults import FaultPlan
 from penpay.sandbox.deriv.limits import Budgets, RateLimits
+from penpay.sandbox.deriv.mail import Mailbox
 from penpay.sandbox.deriv.memory import MemorySocket
 from penpay.sandbox.deriv.session import Session, Socket, Spawn
 
@@ -62,6 +63,7 @@ class DerivSimulator:
         self,
         *,
         book: Book,
+        mailbox: Mailbox,
         clock: Clock,
         random: Random,
         spawn: Spawn,
@@ -73,7 +75,8 @@ class DerivSimulator:
         """`repeat_guard_ms`: how long an equal transfer is "too frequent"; the real window is unknown."""
         self.exchange = Exchange(book, clock=clock, random=random, repeat_guard_ms=repeat_guard_ms)
         self.faults = faults
-        self._world = World(exchange=self.exchange, clock=clock, random=random, limits=limits)
+        self.mailbox = mailbox
+        self._world = World(exchange=self.exchange, mailbox=mailbox, clock=clock, random=random, limits=limits)
         self._budgets = Budgets(limits, clock)
         self._spawn = spawn
         self._idle_close_ms = idle_close_ms

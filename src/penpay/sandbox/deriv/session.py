@@ -32,7 +32,7 @@ from penpay.sandbox.deriv.faults import (
 from penpay.sandbox.deriv.limits import Budgets
 from penpay.sandbox.deriv.schema import SCHEMAS, InvalidRequest, Request, is_sane
 
-_SECRETS = ("authorize", "tokens")
+_SECRETS = ("authorize", "tokens", "verification_code")
 _NOT_SHOWN = "<not shown>"
 _SORRY = "Sorry, an error occurred while processing your request."
 _CLOSE_BAD_DATA = 1007
@@ -184,7 +184,11 @@ class Session:
     def _struck(self, name: str, request: Request) -> list[CallFault]:
         return self._faults.strike_call(
             name,
-            parties=(self._caller.login_id, str(request.get("transfer_to", ""))),
+            parties=(
+                self._caller.login_id,
+                str(request.get("transfer_to", "")),
+                str(request.get("paymentagent_loginid", "")),
+            ),
             amount_cents=wire.cents(request.get("amount")),
             dry_run=request.get("dry_run") == 1,
         )

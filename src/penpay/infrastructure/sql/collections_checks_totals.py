@@ -1,0 +1,191 @@
+"""What must hold of sales at the till, and between each account of Collections and the sum of its own tables."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
+
+from penpay.application.wallet import collections_postings as postings
+from penpay.domain.collections.allocation import Target
+from penpay.domain.collections.point_of_sale import SaleStatus, TenderKind
+from penpay.domain.collections.refund import RefundState
+from penpay.infrastructure.sql.collections_checks import (
+    COUNTED,
+    KEPT,
+    ROW_CHECKS,
+    VALID,
+    CollectionsCheck,
+    amounts_of,
+    compared,
+    sum_of,
+    targeted,
+)
+from penpay.infrastructure.sql.collections_tables import (
+    collections_refunds,
+    credit_notes,
+    customers,
+    invoices,
+    payment_allocations,
+    payments,
+    pos_sales,
+    pos_tenders,
+)
+from penpay.infrastructure.sql.tables import ledger_accounts
+
+_a, _c, _i, _n = ledger_accounts.c, customers.c, invoices.c, credit_notes.c
+_l, _p, _r, _s, _t = payment_allocations.c, payments.c, collections_refunds.c, pos_sales.c, pos_tenders.c
+
+
+# -- sale by sale
+
+
+def _tendered(taken: TenderKind, returned: TenderKind, column: ColumnElement[int]) -> Select[Any]:
+    return compared(
+        _s.pos_number,
+        pos_sales,
+        _s.id,
+        column,
+        amounts_of(_t.sale_id, _t.amount_cents, _t.kind == taken.value),
+        amounts_of(_t.sale_id, -_t.amount_cents, _t.kind == returned.value),
+    )
+
+
+def _sale_paid() -> Select[Any]:
+    """A paid sale has its whole price, a waiting one less."""
+    paid = _s.cash_cents + _s.mpesa_cents
+    wrong = or_(
+        and_(_s.status == SaleStatus.PAID.value, paid != _s.total_cents),
+        and_(_s.status == SaleStatus.PENDING.value, paid >= _s.total_cents),
+    )
+    return select(_s.pos_number.label("subject"), (paid - _s.total_cents).label("difference_cents")).where(wrong)
+
+
+# -- all together
+
+
+def _total(code: str, *parts: ColumnElement[Any]) -> Select[Any]:
+    """The balance of an account against the sum of these."""
+    held: ColumnElement[Any] = select(sum_of(_a.balance_cents)).where(_a.code == code).scalar_subquery()
+    difference = held
+    for part in parts:
+        difference = difference - part
+    return select(literal(code).label("subject"), difference.label("difference_cents")).where(difference != 0)
+
+
+def _all(cents: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    return select(sum_of(cents)).where(*conditions).scalar_subquery()
+
+
+_PAID_SALE: Final = _s.status == SaleStatus.PAID.value
+
+
+def _of_valid(column: ColumnElement[int]) -> ColumnElement[Any]:
+    """The sum over credit notes of invoices that are not void; voiding takes back what is left after them."""
+    notes = credit_notes.join(invoices, _i.id == _n.invoice_id)
+    return select(sum_of(column)).select_from(notes).where(VALID).scalar_subquery()
+
+
+def _revenue() -> Select[Any]:
+    return _total(
+        postings.SALES_REVENUE, _all(_i.net_cents, VALID), -_of_valid(_n.net_cents), _all(_s.net_cents, _PAID_SALE)
+    )
+
+
+def _vat() -> Select[Any]:
+    return _total(
+        postings.VAT_PAYABLE, _all(_i.vat_cents, VALID), -_of_valid(_n.vat_cents), _all(_s.vat_cents, _PAID_SALE)
+    )
+
+
+def _cash() -> Select[Any]:
+    taken = _all(_t.amount_cents, _t.kind == TenderKind.CASH.value)
+    return _total(postings.CASH, taken, -_all(_t.amount_cents, _t.kind == TenderKind.CASH_RETURNED.value))
+
+
+def _mpesa_cash() -> Select[Any]:
+    refunded = _all(_r.amount_cents, _r.state == RefundState.PAID.value)
+    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded)
+
+
+def _recoveries() -> Select[Any]:
+    """What could not be taken back, and refunds of payments that M-Pesa took back afterwards."""
+    refunded = (
+        select(sum_of(COUNTED))
+        .join_from(payment_allocations, payments, _p.id == _l.payment_id)
+        .where(targeted(Target.REFUND), ~KEPT)
+        .scalar_subquery()
+    )
+    return _total(postings.RECOVERIES, _all(COUNTED, targeted(Target.RECOVERY)), refunded)
+
+
+CHECKS: Final = (
+    *ROW_CHECKS,
+    CollectionsCheck(
+        "sale_cash",
+        postings.CASH,
+        "The cash of the sale is not the sum of its tenders.",
+        _tendered(TenderKind.CASH, TenderKind.CASH_RETURNED, _s.cash_cents),
+    ),
+    CollectionsCheck(
+        "sale_mpesa",
+        postings.MPESA_CASH,
+        "The M-Pesa money of the sale is not the sum of its tenders.",
+        _tendered(TenderKind.MPESA, TenderKind.MPESA_RETURNED, _s.mpesa_cents),
+    ),
+    CollectionsCheck("sale_paid", postings.SALES_REVENUE, "What was paid is not what its status says.", _sale_paid()),
+    CollectionsCheck(
+        "receivable_total",
+        postings.RECEIVABLE,
+        "The account is not the sum of open invoices.",
+        _total(postings.RECEIVABLE, _all(_i.balance, VALID)),
+    ),
+    CollectionsCheck(
+        "credit_total",
+        postings.CUSTOMER_CREDIT,
+        "The account is not the sum of customers' credit.",
+        _total(postings.CUSTOMER_CREDIT, _all(_c.credit_cents)),
+    ),
+    CollectionsCheck(
+        "balances_total",
+        postings.RECEIVABLE,
+        "Receivables less credit are not the sum of customers' balances.",
+        _total(postings.RECEIVABLE, _all(_c.receivable_cents)),
+    ),
+    CollectionsCheck(
+        "suspense_total",
+        postings.SUSPENSE,
+        "The account is not what payments have in suspense.",
+        _total(postings.SUSPENSE, _all(_p.suspense_cents)),
+    ),
+    CollectionsCheck(
+        "part_payments_total",
+        postings.PART_PAYMENTS,
+        "The account is not what waiting sales have been paid.",
+        _total(postings.PART_PAYMENTS, _all(_s.cash_cents + _s.mpesa_cents, _s.status == SaleStatus.PENDING.value)),
+    ),
+    CollectionsCheck(
+        "refunds_total",
+        postings.REFUNDS_IN_FLIGHT,
+        "The account is not the sum of refunds approved and not ended.",
+        _total(postings.REFUNDS_IN_FLIGHT, _all(_r.amount_cents, _r.state == RefundState.APPROVED.value)),
+    ),
+    CollectionsCheck(
+        "mpesa_total", postings.MPESA_CASH, "The account is not payments kept less refunds paid.", _mpesa_cash()
+    ),
+    CollectionsCheck("cash_total", postings.CASH, "The account is not the cash taken less cash returned.", _cash()),
+    CollectionsCheck(
+        "recoveries_total", postings.RECOVERIES, "The account is not what is to be recovered.", _recoveries()
+    ),
+    CollectionsCheck(
+        "revenue_total", postings.SALES_REVENUE, "The account is not what was billed and sold.", _revenue()
+    ),
+    CollectionsCheck("vat_total", postings.VAT_PAYABLE, "The account is not the VAT billed and sold.", _vat()),
+    CollectionsCheck(
+        "cost_total",
+        postings.COST_OF_GOODS,
+        "The account is not the cost of what was sold.",
+        _total(postings.COST_OF_GOODS, _all(_s.cost_cents, _PAID_SALE)),
+    ),
+)
+"""Every rule `collections verify` applies beside those of `ledger verify`."""

@@ -1,0 +1,296 @@
+"""Rows of withdrawals: debits at Deriv, payouts by M-Pesa, kept secrets, and whose money each is about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import and_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penpay.application.payments.rows import (
+    DERIV_ACCOUNT_IDS,
+    DERIV_WITHDRAWALS,
+    DISBURSEMENTS_BY_QUESTION,
+    DISBURSEMENTS_BY_RECEIPT,
+    MPESA_DISBURSEMENTS,
+    SUBJECTS_OF_DISBURSEMENTS,
+    SUBJECTS_OF_TRANSACTIONS,
+    TOKEN_SUBJECTS,
+    WAITING_WITHDRAWALS,
+    WITHDRAWALS_BY_REFERENCE,
+    Subject,
+)
+from penpay.application.shared.kept_secrets import SECRETS, KeptSecret, SecretPurpose
+from penpay.application.shared.unit_of_work import keyed
+from penpay.domain.payments.evidence import FINAL, DerivWithdrawal, EvidenceState, MpesaDisbursement
+from penpay.domain.shared.ids import DerivAccountId, DerivWithdrawalId, MpesaDisbursementId, TransactionId
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.evidence import EVIDENCE_MUTABLE, evidence_fields, evidence_row
+from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements, secrets
+from penpay.infrastructure.sql.tables import deriv_accounts, transactions
+from penpay.infrastructure.sql.types import Row
+from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+
+_WAITING: Final = sorted(state for state in EvidenceState if state not in FINAL and state is not EvidenceState.INTENDED)
+
+
+class DerivWithdrawalRepository:
+    """Debits of clients' accounts by the id they share with their transaction."""
+
+    kind = DERIV_WITHDRAWALS
+    table = deriv_withdrawals
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = (*EVIDENCE_MUTABLE, "version", "code_asked_at", "client_row_id", "provider_id")
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[DerivWithdrawalId]
+    ) -> Mapping[DerivWithdrawalId, DerivWithdrawal | None]:
+        statement = select(deriv_withdrawals).where(deriv_withdrawals.c.id.in_(keys)).order_by(deriv_withdrawals.c.id)
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        return keyed(map(deriv_withdrawal, rows), lambda found: found.id, keys)
+
+    def row(self, value: DerivWithdrawal) -> Row:
+        return (
+            *evidence_row(value, value.id),
+            value.reference,
+            value.deriv_login_id,
+            value.code_asked_at,
+            value.client_row_id,
+            value.provider_id,
+        )
+
+    def identity(self, value: DerivWithdrawal) -> Row:
+        return (value.id,)
+
+
+def deriv_withdrawal(row: Any) -> DerivWithdrawal:
+    """A debit from its row."""
+    return DerivWithdrawal(
+        **evidence_fields(row),
+        reference=row.reference,
+        deriv_login_id=row.deriv_login_id,
+        code_asked_at=row.code_asked_at,
+        client_row_id=row.client_row_id,
+        provider_id=row.provider_id,
+    )
+
+
+class MpesaDisbursementRepository:
+    """Payouts by our id. The receiver's number is sealed."""
+
+    kind = MPESA_DISBURSEMENTS
+    table = mpesa_disbursements
+    key: tuple[str, ...] = ("id",)
+    mutable: tuple[str, ...] = (
+        *EVIDENCE_MUTABLE,
+        "version",
+        "conversation_id",
+        "receipt",
+        "told_code",
+        "question_id",
+        "verified_at",
+        "open_outflow_of",
+    )
+
+    def __init__(self, cipher: FieldCipher) -> None:
+        self._cipher = cipher
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
+    ) -> Mapping[MpesaDisbursementId, MpesaDisbursement | None]:
+        table = mpesa_disbursements
+        statement = select(table).where(table.c.id.in_(keys)).order_by(table.c.id)
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        return keyed(map(self._disbursement, rows), lambda found: found.id, keys)
+
+    def _disbursement(self, row: Any) -> MpesaDisbursement:
+        return MpesaDisbursement(
+            **evidence_fields(row),
+            originator_conversation_id=row.originator_conversation_id,
+            phone=PhoneNumber(self._cipher.open(row.phone_sealed, _phone_of(row.id)).decode()),
+            conversation_id=row.conversation_id,
+            receipt=row.receipt,
+            told_code=row.told_code,
+            question_id=row.question_id,
+            verified_at=row.verified_at,
+        )
+
+    def row(self, value: MpesaDisbursement) -> Row:
+        return (
+            *evidence_row(value, value.id),
+            value.originator_conversation_id,
+            self._cipher.seal(value.phone.e164.encode(), _phone_of(value.id)),
+            value.conversation_id,
+            value.receipt,
+            value.told_code,
+            value.question_id,
+            value.verified_at,
+            value.open_outflow_of,
+        )
+
+    def identity(self, value: MpesaDisbursement) -> Row:
+        return (value.id,)
+
+
+def _phone_of(disbursement: MpesaDisbursementId) -> str:
+    return f"mpesa_disbursements.phone_sealed:{disbursement}"
+
+
+class SecretRepository:
+    """Kept secrets by purpose and subject, sealed."""
+
+    kind = SECRETS
+    table = secrets
+    key: tuple[str, ...] = ("purpose", "subject_id")
+    mutable: tuple[str, ...] = ("value_sealed", "created_at", "expires_at")
+
+    def __init__(self, cipher: FieldCipher) -> None:
+        self._cipher = cipher
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[tuple[SecretPurpose, UUID]]
+    ) -> Mapping[tuple[SecretPurpose, UUID], KeptSecret | None]:
+        subjects = {subject for _, subject in keys}
+        statement = (
+            select(secrets).where(secrets.c.subject_id.in_(subjects)).order_by(secrets.c.purpose, secrets.c.subject_id)
+        )
+        rows = await fetch(connection, for_update(statement, connection.dialect))
+        found = {(SecretPurpose(row.purpose), row.subject_id): row for row in rows}
+        return {key: self._secret(found[key]) if key in found else None for key in keys}
+
+    def _secret(self, row: Any) -> KeptSecret:
+        return KeptSecret(
+            purpose=SecretPurpose(row.purpose),
+            subject_id=row.subject_id,
+            value=self._cipher.open(row.value_sealed, _value_of(row.purpose, row.subject_id)).decode(),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+
+    def row(self, value: KeptSecret) -> Row:
+        return (
+            value.purpose.value,
+            value.subject_id,
+            self._cipher.seal(value.value.encode(), _value_of(value.purpose.value, value.subject_id)),
+            value.created_at,
+            value.expires_at,
+        )
+
+    def identity(self, value: KeptSecret) -> Row:
+        return (value.purpose.value, value.subject_id)
+
+
+def _value_of(purpose: str, subject: UUID) -> str:
+    return f"secrets.value_sealed:{purpose}:{subject}"
+
+
+class SubjectsOfTransactions:
+    """The user behind each transaction."""
+
+    index = SUBJECTS_OF_TRANSACTIONS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[TransactionId]
+    ) -> Mapping[TransactionId, Subject]:
+        statement = select(transactions.c.id, transactions.c.user_id).where(transactions.c.id.in_(keys))
+        return {row.id: Subject(row.id, row.user_id) for row in await fetch(connection, statement)}
+
+
+class SubjectsOfDisbursements:
+    """The transaction and user behind each payout that has a transaction."""
+
+    index = SUBJECTS_OF_DISBURSEMENTS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
+    ) -> Mapping[MpesaDisbursementId, Subject]:
+        statement = (
+            select(mpesa_disbursements.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
+            .join(transactions, transactions.c.id == mpesa_disbursements.c.subject_id)
+            .where(mpesa_disbursements.c.id.in_(keys))
+        )
+        return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
+
+
+class DerivAccountIds:
+    """The Deriv account of each login id."""
+
+    index = DERIV_ACCOUNT_IDS
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, DerivAccountId]:
+        table = deriv_accounts
+        statement = select(table.c.deriv_login_id, table.c.id).where(table.c.deriv_login_id.in_(keys))
+        return {row.deriv_login_id: row.id for row in await fetch(connection, statement)}
+
+
+class TokenSubjects:
+    """The Deriv account that each withdrawal debits."""
+
+    index = TOKEN_SUBJECTS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[DerivWithdrawalId]
+    ) -> Mapping[DerivWithdrawalId, DerivAccountId]:
+        statement = (
+            select(deriv_withdrawals.c.id, deriv_accounts.c.id.label("account_id"))
+            .join(deriv_accounts, deriv_accounts.c.deriv_login_id == deriv_withdrawals.c.deriv_login_id)
+            .where(deriv_withdrawals.c.id.in_(keys))
+        )
+        return {row.id: row.account_id for row in await fetch(connection, statement)}
+
+
+class WithdrawalsByReference:
+    """The withdrawal that goes by a reference."""
+
+    index = WITHDRAWALS_BY_REFERENCE
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, DerivWithdrawalId]:
+        table = deriv_withdrawals
+        statement = select(table.c.reference, table.c.id).where(table.c.reference.in_(keys))
+        return {row.reference: row.id for row in await fetch(connection, statement)}
+
+
+class WaitingWithdrawals:
+    """Withdrawals of a client and amount that may have been made, and whose credit has not been seen."""
+
+    index = WAITING_WITHDRAWALS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], tuple[DerivWithdrawalId, ...]]:
+        table = deriv_withdrawals.c
+        statement = (
+            select(table.id, table.deriv_login_id, table.amount_cents)
+            .where(and_(tuple_(table.deriv_login_id, table.amount_cents).in_(keys), table.state.in_(_WAITING)))
+            .order_by(table.id)
+        )
+        found: defaultdict[tuple[str, int], list[DerivWithdrawalId]] = defaultdict(list)
+        for row in await fetch(connection, statement):
+            found[row.deriv_login_id, row.amount_cents].append(row.id)
+        return {key: tuple(ids) for key, ids in found.items()}
+
+
+class DisbursementsByQuestion:
+    """The payout that a question is about, while it is out."""
+
+    index = DISBURSEMENTS_BY_QUESTION
+
+    async def find(self, connection: AsyncConnection, keys: Collection[UUID]) -> Mapping[UUID, MpesaDisbursementId]:
+        table = mpesa_disbursements
+        statement = select(table.c.question_id, table.c.id).where(table.c.question_id.in_(keys))
+        return {row.question_id: row.id for row in await fetch(connection, statement)}
+
+
+class DisbursementsByReceipt:
+    """The payout that a receipt belongs to."""
+
+    index = DISBURSEMENTS_BY_RECEIPT
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaDisbursementId]:
+        table = mpesa_disbursements
+        statement = select(table.c.receipt, table.c.id).where(table.c.receipt.in_(keys))
+        return {row.receipt: row.id for row in await fetch(connection, statement)}
