@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Final, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -32,8 +32,14 @@ SAFARICOM: Final = (
     "196.201.212.127,196.201.212.138,196.201.212.129,196.201.212.136,196.201.212.74,196.201.212.69"
 )
 """The addresses Safaricom has published for callbacks (daraja.md §6.1)."""
-_CALLBACK_PATH: Final = "/api/v1/callbacks/stk"
-"""Where our API takes STK callbacks."""
+_CALLBACKS: Final = "/api/v1/callbacks/"
+_CALLBACK_PATHS: Final[Mapping[str, str]] = {
+    "mpesa_callback_url": f"{_CALLBACKS}stk",
+    "mpesa_result_url": f"{_CALLBACKS}results",
+    "mpesa_timeout_url": f"{_CALLBACKS}timeouts",
+}
+"""Where our API takes STK callbacks, Results, and notices that a call waited too long."""
+_SHORT_CODE: Final = r"^[1-9][0-9]{4,6}$"
 _LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DRIVERS: Final[Mapping[str, str]] = {
     "mariadb": "mysql+asyncmy",
@@ -182,19 +188,24 @@ class SandboxSettings(OperatorSettings):
     )
     mpesa_consumer_key: SecretStr = Field(min_length=1)
     mpesa_consumer_secret: SecretStr = Field(min_length=1)
-    mpesa_short_code: str = Field(pattern=r"^[1-9][0-9]{4,6}$")
+    mpesa_short_code: str = Field(pattern=_SHORT_CODE)
     mpesa_passkey: SecretStr = Field(min_length=1)
     mpesa_base_url: str
+    mpesa_initiator_name: str | None = Field(None, pattern=r"^[!-~]{1,64}$")
+    mpesa_initiator_password: SecretStr | None = Field(None, min_length=1)
+    mpesa_b2c_short_code: str | None = Field(None, pattern=_SHORT_CODE)
 
     deriv_endpoint: str
     deriv_token: SecretStr = Field(min_length=1)
     deriv_login_id: str
 
     # A setting of the class below is checked by the same rule.
-    @field_validator("mpesa_callback_url", "mpesa_base_url", "deriv_endpoint", check_fields=False)
+    @field_validator(*_CALLBACK_PATHS, "mpesa_base_url", "deriv_endpoint", check_fields=False)
     @classmethod
-    def _address(cls, value: str, info: ValidationInfo) -> str:
+    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         """An absolute address, encrypted in production: what it carries decides about money."""
+        if value is None:
+            return None
         plain, secure = ("ws", "wss") if info.field_name == "deriv_endpoint" else ("http", "https")
         told = f"must be an address beginning with {plain}:// or {secure}://"
         try:
@@ -206,8 +217,9 @@ class SandboxSettings(OperatorSettings):
             raise ValueError(told)
         if port == 0:
             raise ValueError(f"{told}, with a port of 1 to 65535 if any")
-        if info.field_name == "mpesa_callback_url" and not parts.path.rstrip("/").endswith(_CALLBACK_PATH):
-            raise ValueError(f"must end in {_CALLBACK_PATH}")
+        path = _CALLBACK_PATHS.get(info.field_name or "", "")
+        if not parts.path.rstrip("/").endswith(path):
+            raise ValueError(f"must end in {path}")
         if info.data.get("app_env") is AppEnv.PRODUCTION and parts.scheme != secure:
             raise ValueError(f"must begin with {secure}:// in production")
         return value.rstrip("/")
@@ -228,6 +240,17 @@ class SandboxSettings(OperatorSettings):
             raise ValueError("OPERATOR_DATABASE_URL must not be DATABASE_URL: they are two books")
         return self
 
+    @model_validator(mode="after")
+    def _whole_initiator(self) -> Self:
+        if (self.mpesa_initiator_name is None) is not (self.mpesa_initiator_password is None):
+            raise ValueError("MPESA_INITIATOR_NAME and MPESA_INITIATOR_PASSWORD are given together or not at all")
+        return self
+
+    @property
+    def b2c_short_code(self) -> str:
+        """The number that pays customers and that an initiator asks about."""
+        return self.mpesa_b2c_short_code or self.mpesa_short_code
+
 
 class Settings(SandboxSettings):
     """Everything that can be set."""
@@ -235,10 +258,17 @@ class Settings(SandboxSettings):
     redis_url: str | None = Field(None, repr=False)
 
     mpesa_callback_url: str
+    mpesa_result_url: str | None = None
+    mpesa_timeout_url: str | None = None
+    mpesa_certificate: Path | None = None
+    mpesa_c2b_version: Literal["v1", "v2"] = "v2"
+    mpesa_pull: Literal["on", "off"] = "off"
     deriv_app_id: int = Field(ge=1)
 
     http_host: str = Field("127.0.0.1", validation_alias="PENPAY_HTTP_HOST")
     http_port: int = Field(8000, validation_alias="PENPAY_HTTP_PORT", ge=0, le=65_535)
+
+    business_name: str = Field("PenPay", validation_alias="PENPAY_BUSINESS_NAME", min_length=1, max_length=80)
 
     fx_spread_bps: int = Field(200, validation_alias="PENPAY_FX_SPREAD_BPS", ge=0, le=2_000)
     fx_max_age_hours: int = Field(24, validation_alias="PENPAY_FX_MAX_AGE_HOURS", ge=1, le=24 * 31)
@@ -246,19 +276,58 @@ class Settings(SandboxSettings):
     rate_lock_minutes: int = Field(15, validation_alias="PENPAY_RATE_LOCK_MINUTES", ge=1, le=24 * 60)
     deposit_min_usd_cents: int = Field(200, validation_alias="PENPAY_DEPOSIT_MIN_USD_CENTS", ge=1)
     deposit_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_DEPOSIT_MAX_USD_CENTS", ge=1)
+    withdrawal_min_usd_cents: int = Field(500, validation_alias="PENPAY_WITHDRAWAL_MIN_USD_CENTS", ge=1)
+    withdrawal_max_usd_cents: int = Field(100_000, validation_alias="PENPAY_WITHDRAWAL_MAX_USD_CENTS", ge=1)
+    requote_within_bps: int = Field(100, validation_alias="PENPAY_REQUOTE_WITHIN_BPS", ge=0, le=10_000)
+    payout_first_status_seconds: int = Field(60, validation_alias="PENPAY_PAYOUT_FIRST_STATUS_SECONDS", ge=1, le=3_600)
     stk_first_query_seconds: int = Field(30, validation_alias="PENPAY_STK_FIRST_QUERY_SECONDS", ge=1, le=3_600)
+
+    c2b_validate: Literal["accept", "limits"] = Field("accept", validation_alias="PENPAY_C2B_VALIDATE")
+    c2b_bare_path: Literal["on", "off"] | None = Field(None, validation_alias="PENPAY_C2B_BARE_PATH")
+    pull_minutes: int = Field(15, validation_alias="PENPAY_PULL_MINUTES", ge=1, le=24 * 60)
+    verify_above_cents: int = Field(1_000_000, validation_alias="PENPAY_VERIFY_ABOVE_CENTS", ge=0)
 
     lease_seconds: int = Field(200, validation_alias="PENPAY_LEASE_SECONDS", ge=1, le=3_600)
 
     callback_allow_list: Networks = Field(SAFARICOM, validation_alias="PENPAY_CALLBACK_ALLOW_LIST")
     trusted_proxies: Networks = Field("", validation_alias="PENPAY_TRUSTED_PROXIES")
 
-    @field_validator("deposit_max_usd_cents")
+    @field_validator("deposit_max_usd_cents", "withdrawal_max_usd_cents")
     @classmethod
     def _bounds(cls, value: int, info: ValidationInfo) -> int:
-        if value < info.data.get("deposit_min_usd_cents", value):
-            raise ValueError("must not be below PENPAY_DEPOSIT_MIN_USD_CENTS")
+        least = str(info.field_name).replace("_max_", "_min_")
+        if value < info.data.get(least, value):
+            raise ValueError(f"must not be below PENPAY_{least.upper()}")
         return value
+
+    @model_validator(mode="after")
+    def _encrypting_initiator(self) -> Self:
+        if (self.mpesa_initiator_name is None) is not (self.mpesa_certificate is None):
+            raise ValueError("MPESA_INITIATOR_NAME and MPESA_CERTIFICATE are given together or not at all")
+        return self
+
+    @property
+    def result_base_url(self) -> str:
+        """Where Results are posted, before the token; beside the STK callbacks unless it is set."""
+        return self.mpesa_result_url or self._beside_stk("mpesa_result_url")
+
+    @property
+    def timeout_base_url(self) -> str:
+        """Where notices are posted that a call waited too long, before the token; as `result_base_url`."""
+        return self.mpesa_timeout_url or self._beside_stk("mpesa_timeout_url")
+
+    @property
+    def bare_c2b_path(self) -> bool:
+        """Whether C2B messages are taken at the path without a secret; in production only where that is set."""
+        return self.c2b_bare_path == "on" or (self.c2b_bare_path is None and self.app_env is not AppEnv.PRODUCTION)
+
+    @property
+    def public_base_url(self) -> str:
+        """Where Safaricom reaches our API, without a path of ours."""
+        return self.mpesa_callback_url.removesuffix(_CALLBACK_PATHS["mpesa_callback_url"])
+
+    def _beside_stk(self, name: str) -> str:
+        return self.public_base_url + _CALLBACK_PATHS[name]
 
     @property
     def callback_networks(self) -> tuple[Network, ...]:

@@ -7,7 +7,7 @@ so nothing here or below keeps state in a module. Nothing runs before `start`.
 from penpay.bootstrap.databases import make_folder
 from penpay.bootstrap.operator import OperatorProcess, kenyan_policy, operator_policy
 from penpay.bootstrap.ports import Ports, real_ports
-from penpay.bootstrap.sandbox import Sandbox
+from penpay.bootstrap.sandbox import Sandbox, kept_certificate
 from penpay.bootstrap.system import System, build
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "System",
     "build",
     "kenyan_policy",
+    "kept_certificate",
     "make_folder",
     "operator_policy",
     "real_ports",

@@ -15,6 +15,7 @@ from penpay.application.mobile_money.operator import Operator, Secrets, handlers
 from penpay.application.mobile_money.secret_hasher import SecretHasher
 from penpay.application.mobile_money.tariff_file import parse_excise
 from penpay.application.shared.executor import Executor
+from penpay.application.shared.ports import Clock, Random
 from penpay.bootstrap.databases import prepare_database
 from penpay.bootstrap.ports import Ports, Tasks
 from penpay.config import OperatorRules, OperatorSettings
@@ -180,17 +181,33 @@ def _schema(
     )
 
 
+def _secrets(digest: bytes, ports: Ports, log2_cost: int) -> Secrets:
+    hasher = SecretHasher(pepper=digest, random=ports.random, aside=ports.aside, log2_cost=log2_cost)
+    return Secrets(hasher=hasher, codes=digest)
+
+
 class OperatorProcess:
     """An operator on its database; `start` it, serve it, `stop` it."""
 
     def __init__(
-        self, settings: OperatorSettings, ports: Ports, *, policy: OperatorPolicy, pin_log2_cost: int = 14
+        self,
+        settings: OperatorSettings,
+        ports: Ports,
+        *,
+        policy: OperatorPolicy,
+        pin_log2_cost: int = 14,
+        clock: Clock | None = None,
+        codes: Random | None = None,
     ) -> None:
-        """`pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap."""
+        """`pin_log2_cost`: how dear it is to guess a PIN; a simulation, where nobody guesses, makes it cheap.
+
+        `clock` and `codes`: a sandbox's own time, and what its customers' codes and numbers are drawn from; None: as
+        the ports say. Ids go by the ports' clock in any case, which alone never goes back from one start to the next.
+        """
         self._url = settings.operator_database_url
         self._tasks = Tasks()
         self.policy = policy
-        self.clock = ports.clock
+        self.clock = clock = clock or ports.clock
         self.engine = open_engine(self._url, connect=ports.database)
         self._checkpoint_key = settings.derived_key(KeyPurpose.AUDIT_CHECKPOINT)
         self._log = logging.getLogger(__name__)
@@ -218,7 +235,7 @@ class OperatorProcess:
         self.excise = excise_rates()
         self.executor = Executor(
             database=SqlDatabase(self.engine, schema),
-            clock=ports.clock,
+            clock=clock,
             ids=ids,
             random=ports.random,
             handlers=handlers(policy, self.excise),
@@ -234,16 +251,11 @@ class OperatorProcess:
                 addresses=addresses,
                 pushes=pushes,
                 messages=messages,
-                clock=ports.clock,
+                clock=clock,
             ),
             requests=SqlRequestBooks(reading(self.engine), requests),
-            secrets=Secrets(
-                hasher=SecretHasher(
-                    pepper=settings.derived_key(KeyPurpose.DIGEST), random=ports.random, log2_cost=pin_log2_cost
-                ),
-                codes=settings.derived_key(KeyPurpose.DIGEST),
-            ),
-            random=ports.random,
+            secrets=_secrets(settings.derived_key(KeyPurpose.DIGEST), ports, pin_log2_cost),
+            random=codes or ports.random,
         )
 
     async def start(self) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import httpx
 
-from penpay.application.shared.ports import Clock, Random
+from penpay.application.shared.ports import Aside, Clock, Random
 from penpay.infrastructure.deriv.connection import Connect as DerivConnect
 from penpay.infrastructure.deriv.connection import websocket_connect
 from penpay.infrastructure.sql.engine import Connect as DatabaseConnect
-from penpay.infrastructure.system import SystemClock, SystemRandom
+from penpay.infrastructure.system import SystemClock, SystemRandom, at_once, in_thread
 
 _HTTP_TIMEOUT: Final = httpx.Timeout(30, connect=10)
 """Shorter would call slow pushes unknown; the lease outlasts four such calls."""
@@ -29,6 +29,7 @@ class Ports:
     http: Callable[[], httpx.AsyncClient]
     deriv: Callable[[str, int], DerivConnect]
     database: DatabaseConnect | None = None
+    aside: Aside = at_once
 
 
 def real_ports() -> Ports:
@@ -38,6 +39,7 @@ def real_ports() -> Ports:
         random=SystemRandom(),
         http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, limits=httpx.Limits(keepalive_expiry=5)),
         deriv=websocket_connect,
+        aside=in_thread,
     )
 
 

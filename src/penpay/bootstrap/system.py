@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
+from penpay.application.collections import live
+from penpay.application.identity.staff_access import StaffAccess
 from penpay.application.payments.callbacks import (
     MpesaCallbackVerifier,
 )
+from penpay.application.payments.crediting import BookIncomingCredit
 from penpay.application.payments.deposit import (
     DEPOSIT_WORKER,
     DepositOrchestrator,
 )
+from penpay.application.payments.withdrawal import WITHDRAWAL_WORKER, WithdrawalOrchestrator
 from penpay.application.shared.executor import Executor
-from penpay.application.wallet.funding import (
-    BookIncomingCredit,
-)
+from penpay.application.shared.live import LIVE, LiveFeed
 from penpay.application.wallet.postings import INCOMING_CREDIT
+from penpay.bootstrap.capture import Capture
+from penpay.bootstrap.collections import CollectionsRows
 from penpay.bootstrap.commands import handlers, payments_policy
+from penpay.bootstrap.daraja import daraja_client, daraja_disbursements, daraja_receipts
 from penpay.bootstrap.databases import prepare_database
+from penpay.bootstrap.payments import PaymentsRows
 from penpay.bootstrap.ports import Ports, Tasks, real_ports
-from penpay.config import Settings
+from penpay.bootstrap.workers import MakeWorker
+from penpay.config import AppEnv, Settings
 from penpay.domain.deriv.gateway import IncomingCredit
+from penpay.domain.mpesa.gateway import MpesaDisbursements, MpesaReceipts
 from penpay.domain.shared.ids import UserId
 from penpay.infrastructure.deriv.gateway import DerivWsGateway
-from penpay.infrastructure.mpesa.client import DarajaClient
+from penpay.infrastructure.deriv.withdrawals import DerivClientSessions
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.checkpoint_keys import CheckpointKey
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyPurpose
+from penpay.infrastructure.security.passwords import Argon2Passwords
 from penpay.infrastructure.security.path_tokens import PathTokens
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.due import SqlDue
 from penpay.infrastructure.sql.engine import open_engine, reading
-from penpay.infrastructure.sql.evidence import (
-    DerivTransferRepository,
-    MpesaRequestRepository,
-    RequestsByCheckout,
-    RequestsByReceipt,
-    SubjectsOfRequests,
-    SubjectsOfTransfers,
-)
-from penpay.infrastructure.sql.fx import CurrentRateFinder, FxRateRepository, LastApprovedRateFinder, SqlFxRates
-from penpay.infrastructure.sql.housekeeping import forget_expired_keys
+from penpay.infrastructure.sql.fx import SqlFxRates
+from penpay.infrastructure.sql.housekeeping import forget_expired_keys, forget_expired_secrets, forget_old_logins
 from penpay.infrastructure.sql.identity import (
     ApiKeyRepository,
     DerivAccountRepository,
@@ -58,27 +59,38 @@ from penpay.infrastructure.sql.identity import (
     UserRepository,
 )
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.payments import (
-    ReviewRepository,
-    TransactionRepository,
-    WebhookRepository,
-)
+from penpay.infrastructure.sql.live import SqlLiveLog
 from penpay.infrastructure.sql.publication import SqlPublication
 from penpay.infrastructure.sql.queries import SqlLedgerBooks, SqlPaymentBooks
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
+from penpay.infrastructure.sql.situations import SqlReviewBooks
+from penpay.infrastructure.sql.staff import (
+    LoginAttemptsRepository,
+    SqlStaffBooks,
+    StaffByEmailFinder,
+    StaffByRoleFinder,
+    StaffRepository,
+    StaffSessionRepository,
+)
+from penpay.infrastructure.sql.story import SqlStories
 from penpay.infrastructure.sql.tables import ledger_journals
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import UuidV7
 from penpay.workers.deposit import DERIV_TRANSFERS_WORKER, MPESA_REQUESTS_WORKER, DepositWorker, MpesaRequestDriver
 from penpay.workers.deriv_transfer import DerivTransferWorker
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
+from penpay.workers.mpesa_disbursement import MPESA_DISBURSEMENTS_WORKER, MpesaDisbursementWorker
 from penpay.workers.publisher import PUBLISHER, Publisher
 from penpay.workers.runtime import ITEM, Wakeups, Worker
+from penpay.workers.sale_expiry import SALE_EXPIRY_WORKER, SaleExpiryWorker
+from penpay.workers.withdrawal import DERIV_WITHDRAWALS_WORKER, DerivWithdrawalDriver, WithdrawalWorker
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 _CALLBACKS_WORKER: Final = "mpesa_callback"
 _HOUR_MS: Final = 3_600_000
+_MINUTE_MS: Final = 60_000
 _CREDITS_OVERLAP: Final = timedelta(days=1)
 _SETTLE_SECONDS: Final = 10
 """How long calls that are out may take to be answered when the System stops."""
@@ -93,15 +105,16 @@ class System:
         self._tasks = Tasks()
         self._log = logging.getLogger(__name__)
         self.spawn = self._tasks.spawn
-        self.clock = ports.clock
-        self.random = ports.random
+        self.clock, self.random = ports.clock, ports.random
         self.ids = UuidV7(ports.clock, ports.random)
         self.engine = open_engine(settings.database_url, connect=ports.database)
         read = reading(self.engine)
         self._cipher = FieldCipher(settings.key_ring, ports.random)
         self._index = BlindIndex(settings.derived_key(KeyPurpose.BLIND_INDEX))
         self._tokens = PathTokens(settings.derived_key(KeyPurpose.PATH_TOKEN))
-        self._webhooks = WebhookRepository(self._cipher)
+        self._payments = PaymentsRows(self._cipher, self._index, self.clock)
+        self._staff = StaffRepository(self._cipher, self._index)
+        self._collections = CollectionsRows(self._cipher, self._index)
         self._wakeups = Wakeups()
         self._looking: list[asyncio.Task[None]] = []
         self._http = ports.http()
@@ -110,26 +123,61 @@ class System:
         self.policy = payments_policy(settings)
         self.deriv_login_id = settings.deriv_login_id
         self.payment_books = SqlPaymentBooks(read)
+        self.collections_books = self._collections.books(read)
+        self.stories = SqlStories(self.engine)
+        self.review_books = SqlReviewBooks(self.engine, self._cipher)
         self.ledger_books = SqlLedgerBooks(read)
+        self.reports = self._collections.reports(read, self.clock, settings.business_name)
         self.fx_rates = SqlFxRates(read)
+        self.live_feed = LiveFeed(SqlLiveLog(read), live.NAMES)
         self._users = SqlUsers(read)
-        self._due = SqlDue(self.engine, self._webhooks)
+        self._due = SqlDue(self.engine, self._payments.webhooks)
+        self.capture = Capture(
+            settings,
+            engine=self.engine,
+            clock=self.clock,
+            ids=self.ids,
+            cipher=self._cipher,
+            index=self._index,
+            tokens=self._tokens,
+            webhooks=self._payments.webhooks,
+            payments=self._collections.payments,
+        )
         self.executor = Executor(
             database=SqlDatabase(self.engine, self._schema()),
             clock=self.clock,
             ids=self.ids,
             random=self.random,
-            handlers=handlers(self.policy, settings),
-            subscriptions=dict.fromkeys(DepositOrchestrator.SUBSCRIPTIONS, (DEPOSIT_WORKER,)),
+            handlers={**handlers(self.policy, settings), **self.capture.handlers()},
+            subscriptions={
+                **dict.fromkeys(DepositOrchestrator.SUBSCRIPTIONS, (DEPOSIT_WORKER,)),
+                **dict.fromkeys(WithdrawalOrchestrator.SUBSCRIPTIONS, (WITHDRAWAL_WORKER,)),
+            },
             on_events=self._wake,
         )
-        self.callback_verifier = MpesaCallbackVerifier(
+        self._open_doors()
+
+    def _open_doors(self) -> None:
+        """Make what takes people and M-Pesa's messages in."""
+        settings = self._settings
+        self.staff_access = StaffAccess(
+            executor=self.executor,
+            books=SqlStaffBooks(reading(self.engine), self._staff, self._index),
+            passwords=Argon2Passwords(pepper=settings.derived_key(KeyPurpose.STAFF_PASSWORD), random=self.random),
+            clock=self.clock,
+            random=self.random,
+        )
+        self.result_verifier = MpesaCallbackVerifier(
             executor=self.executor,
             tokens=self._tokens,
             ids=self.ids,
             allowed_sources=settings.callback_networks,
-            applied=lambda: self._wakeups.wake(MPESA_REQUESTS_WORKER),
+            applied=self._wake_mpesa,
         )
+        self.capture.connect(self.executor, self.result_verifier, self._wakeups.wake)
+        self.callback_verifier = self.capture.callback_door
+        self.c2b_door = self.capture.c2b_door
+        self.secure_cookies = self.tls_required = settings.app_env is AppEnv.PRODUCTION
 
     def _schema(self) -> Schema:
         return Schema(
@@ -140,25 +188,24 @@ class System:
                 UserPhoneRepository(self._cipher, self._index),
                 DerivAccountRepository(),
                 ApiKeyRepository(),
-                FxRateRepository(),
-                TransactionRepository(),
-                MpesaRequestRepository(self._cipher, self._index),
-                DerivTransferRepository(),
-                self._webhooks,
-                ReviewRepository(),
+                self._staff,
+                LoginAttemptsRepository(),
+                StaffSessionRepository(),
+                *self._payments.repositories,
+                *self._collections.repositories,
+                *self.capture.repositories(),
                 WalletRepository(),
                 JournalRepository(),
             ),
             finders=(
                 PayerFinder(self._cipher),
-                CurrentRateFinder(self.clock),
-                LastApprovedRateFinder(),
-                SubjectsOfRequests(),
-                SubjectsOfTransfers(),
-                RequestsByReceipt(),
-                RequestsByCheckout(self._index),
+                StaffByEmailFinder(self._staff),
+                StaffByRoleFinder(),
+                *self._payments.finders,
+                *self._collections.finders,
+                *self.capture.finders(),
             ),
-            appenders=(EntryAppender(),),
+            appenders=(EntryAppender(), *self._collections.appenders),
         )
 
     async def prepare(self) -> None:
@@ -174,9 +221,13 @@ class System:
         self._tasks.spawn_vital(self.executor.run(), "executor")
 
     async def start(self) -> None:
-        """Serve commands, keep the connection to Deriv and run every worker."""
-        await self.start_executor()
+        """Serve commands, keep the connection to Deriv and run every worker.
+
+        Raises InvalidSettings for an initiator's certificate that cannot be used.
+        """
         settings = self._settings
+        self.reach_mpesa()
+        await self.start_executor()
         self.deriv = DerivWsGateway(
             connect=self._ports.deriv(settings.deriv_endpoint, settings.deriv_app_id),
             token=settings.deriv_token.get_secret_value(),
@@ -187,85 +238,88 @@ class System:
             on_credit=self._book_credit,
             credits_since=await self._credits_complete_until(),
         )
-        self.mpesa = DarajaClient(
-            http=self._http,
-            clock=self.clock,
-            base_url=settings.mpesa_base_url,
-            consumer_key=settings.mpesa_consumer_key.get_secret_value(),
-            consumer_secret=settings.mpesa_consumer_secret.get_secret_value(),
-            short_code=settings.mpesa_short_code,
-            passkey=settings.mpesa_passkey.get_secret_value(),
-            callback_base_url=settings.mpesa_callback_url,
-        )
         self.spawn(self.deriv.run(), "deriv")
+        self.client_sessions = DerivClientSessions(
+            connect=self._ports.deriv(settings.deriv_endpoint, settings.deriv_app_id),
+            agent=self.deriv,
+            agent_login_id=settings.deriv_login_id,
+            clock=self.clock,
+            spawn=self.spawn,
+        )
         self.spawn(self._keep_house(), "housekeeping")
+        self.spawn(self._forget_secrets(), "secrets")
         self._looking = [self.spawn(worker.run(), worker.name) for worker in self._workers()]
+
+    def reach_mpesa(self) -> None:
+        """Make the ports to M-Pesa; nothing is called. Raises InvalidSettings as `start` does."""
+        settings = self._settings
+        self.mpesa = daraja_client(settings, self._http, self.clock)
+        self.receipts: MpesaReceipts = daraja_receipts(settings, self.mpesa.session)
+        self.pulls = self.receipts if settings.mpesa_pull == "on" else None
+        """`receipts` where payments may be listed; None where only the other calls are ours."""
+        self.disbursements: MpesaDisbursements | None = daraja_disbursements(settings, self.mpesa.session)
 
     def _workers(self) -> tuple[Worker[Any], ...]:
         due, now = self._due, self.clock.now
-        deposits = DepositWorker(executor=self.executor, wakeups=self._wakeups)
-        pushes = MpesaRequestDriver(executor=self.executor, mpesa=self.mpesa, tokens=self._tokens)
-        transfers = DerivTransferWorker(executor=self.executor, deriv=self.deriv)
-        callbacks = MpesaCallbackWorker(executor=self.executor)
-        publisher = Publisher(
-            publication=SqlPublication(self.engine),
-            signer=CheckpointKey(self._settings.derived_key(KeyPurpose.AUDIT_CHECKPOINT)),
-            clock=self.clock,
-            holder=self.ids.new(),
+        pushes = MpesaRequestDriver(
+            executor=self.executor, mpesa=self.mpesa, tokens=self._tokens, clock=self.clock, receipts=self.receipts
         )
+        transfers = DerivTransferWorker(executor=self.executor, deriv=self.deriv)
+        debits = DerivWithdrawalDriver(executor=self.executor, deriv=self.client_sessions)
+        payouts = MpesaDisbursementWorker(executor=self.executor, mpesa=self.disbursements, tokens=self._tokens)
+        callbacks = MpesaCallbackWorker(executor=self.executor)
+        sales = SaleExpiryWorker(executor=self.executor)
+        publisher = self._publisher()
 
-        def worker(
-            name: str,
-            look: Callable[[int], Awaitable[Sequence[T]]],
-            key: Callable[[T], Hashable],
-            handle: Callable[[T], Awaitable[None]],
-        ) -> Worker[T]:
-            return Worker(
-                name=name,
-                look=look,
-                key=key,
-                handle=handle,
-                wakeups=self._wakeups,
-                clock=self.clock,
-                spawn=self.spawn,
-                look_every_ms=500,
-            )
+        async def published(found: str) -> None:
+            await publisher.handle(found)
+            self._wakeups.wake(LIVE)
 
+        worker = MakeWorker(clock=self.clock, wakeups=self._wakeups, spawn=self.spawn, due=due)
         return (
-            worker(
-                DEPOSIT_WORKER,
-                lambda limit: due.due_deliveries(DEPOSIT_WORKER, now(), limit),
-                lambda found: found.stored.id,
-                deposits.handle,
-            ),
-            worker(
-                MPESA_REQUESTS_WORKER,
-                lambda limit: due.due_mpesa_requests(now(), limit),
-                lambda found: found,
-                pushes.handle,
-            ),
-            worker(
-                DERIV_TRANSFERS_WORKER,
-                lambda limit: due.due_deriv_transfers(now(), limit),
-                lambda found: found,
-                transfers.handle,
-            ),
+            worker.consumer(DEPOSIT_WORKER, DepositWorker(executor=self.executor, wakeups=self._wakeups)),
+            worker.consumer(WITHDRAWAL_WORKER, WithdrawalWorker(executor=self.executor, wakeups=self._wakeups)),
+            worker.driver(MPESA_REQUESTS_WORKER, due.due_mpesa_requests, pushes.handle),
+            worker.driver(DERIV_TRANSFERS_WORKER, due.due_deriv_transfers, transfers.handle),
+            worker.driver(DERIV_WITHDRAWALS_WORKER, due.due_deriv_withdrawals, debits.handle),
+            worker.driver(MPESA_DISBURSEMENTS_WORKER, due.due_mpesa_disbursements, payouts.handle),
             worker(
                 _CALLBACKS_WORKER,
                 lambda limit: due.due_webhooks(now(), limit),
                 lambda found: found.webhook_id,
                 callbacks.handle,
             ),
-            worker(PUBLISHER, publisher.look, lambda found: found, publisher.handle),
+            *self.capture.workers(worker, self.mpesa, self.pulls),
+            worker.driver(SALE_EXPIRY_WORKER, self.collections_books.due_sales, sales.handle),
+            worker(PUBLISHER, publisher.look, lambda found: found, published),
+            # What another process publishes is found by looking.
+            worker(LIVE, self.live_feed.look, lambda head: head, self.live_feed.handle),
+        )
+
+    def _publisher(self) -> Publisher:
+        return Publisher(
+            publication=SqlPublication(self.engine),
+            signer=CheckpointKey(self._settings.derived_key(KeyPurpose.AUDIT_CHECKPOINT)),
+            clock=self.clock,
+            holder=self.ids.new(),
         )
 
     async def _keep_house(self) -> None:
         while True:
             try:
                 await forget_expired_keys(self.engine, self.clock.now())
+                await forget_old_logins(self.engine, self.clock.now())
             except (DBAPIError, OSError):  # the next hour will do
-                self._log.warning("expired idempotency keys could not be deleted")
+                self._log.warning("what has expired could not be deleted")
             await self.clock.sleep(_HOUR_MS)
+
+    async def _forget_secrets(self) -> None:
+        while True:
+            try:
+                await forget_expired_secrets(self.engine, self.clock.now())
+            except (DBAPIError, OSError):  # the next minute will do
+                self._log.warning("expired secrets could not be deleted")
+            await self.clock.sleep(_MINUTE_MS)
 
     async def stop(self) -> None:
         """End in good order: no new work, a while for calls that are out to be answered and recorded, then everything.
@@ -290,6 +344,10 @@ class System:
     async def schema_is_current(self) -> bool:
         """Whether the database's schema is the one this code was written for."""
         return await migrations.revision_of(self.engine) == migrations.head()
+
+    def _wake_mpesa(self) -> None:
+        for name in (MPESA_REQUESTS_WORKER, MPESA_DISBURSEMENTS_WORKER):
+            self._wakeups.wake(name)
 
     def _wake(self, consumers: frozenset[str]) -> None:
         for consumer in (*consumers, PUBLISHER):

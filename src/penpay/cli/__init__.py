@@ -15,7 +15,7 @@ from penpay.cli.lazy import add_lazily
 
 COMMANDS: Final = (
     # Name, where it is, and what `penpay --help` tells without importing it.
-    ("demo", "penpay.cli.demo:demo", "Run five deposits end to end on embedded SQLite, then keep serving."),
+    ("demo", "penpay.cli.demo:demo", "Run deposits and withdrawals end to end on embedded SQLite, then keep serving."),
     (
         "simulate",
         "penpay.cli.simulate:simulate",
@@ -37,7 +37,10 @@ COMMANDS: Final = (
     ("events", "penpay.cli.events", "Domain events."),
     ("audit", "penpay.cli.audit", "The audit trail."),
     ("users", "penpay.cli.users", "Users."),
+    ("collections", "penpay.cli.collections", "Payments to our PayBill number."),
+    ("staff", "penpay.cli.staff", "People who work for the business."),
     ("fx", "penpay.cli.fx", "Exchange rates."),
+    ("tx", "penpay.cli.tx", "Transactions."),
     ("reviews", "penpay.cli.reviews", "What waits for people."),
 )
 

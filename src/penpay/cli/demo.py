@@ -31,7 +31,7 @@ def demo(  # noqa: PLR0917  (typer gives options by name)
         Path, typer.Option(help="Where the demo keeps its databases and its log; replaced at the start.")
     ] = _FOLDER,
 ) -> None:
-    """Run five deposits end to end on embedded SQLite, then keep serving."""
+    """Run deposits and withdrawals end to end on embedded SQLite, then keep serving."""
     with ExitStack() as stack:
         try:
             stack.enter_context(fresh_folder(folder))

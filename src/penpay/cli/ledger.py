@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from penpay.application.payments.fx import parse_operator
-from penpay.application.wallet.funding import FundAccount
+from penpay.application.wallet.funding import FundAccount, MoveOwnMoney, OwnMovement
 from penpay.application.wallet.queries import AccountBalance, Finding, TrialBalanceRow
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.session import FAILED, books, moment_given, opened, run
@@ -30,6 +30,7 @@ def commands() -> typer.Typer:
     app.command("trial-balance")(trial_balance)
     app.command("balance")(balance)
     app.command("fund")(fund)
+    app.command("move")(move)
     return app
 
 
@@ -87,7 +88,9 @@ def balance(
 
 
 def fund(
-    account: Annotated[str, typer.Argument(help="Our account at a provider: deriv:agent or mpesa:collection.")],
+    account: Annotated[
+        str, typer.Argument(help="Our account at a provider: deriv:agent, mpesa:collection or mpesa:utility.")
+    ],
     *,
     amount: Annotated[str, typer.Option(help="What was paid in, such as 10000.00.")],
     currency: Annotated[str, typer.Option(help="USD or KES.")],
@@ -99,6 +102,27 @@ def fund(
     """Book money the owner has paid into one of our provider accounts; a repeat changes nothing."""
     money = run(_fund(account, amount, currency, reference, by))
     typer.echo(f"{account}  {'funded with' if money[1] else 'already funded with'} {money[0]} under {reference}")
+
+
+def move(
+    movement: Annotated[OwnMovement, typer.Argument(help="What moved, as M-Pesa's portal shows it.")],
+    *,
+    amount: Annotated[str, typer.Option(help="Shillings, such as 10000.00.")],
+    reference: Annotated[str, typer.Option(help="What identifies it there; it is booked once.")],
+    by: Annotated[str, typer.Option(help="Who enters it.")],
+) -> None:
+    """Book what moved between our own accounts at M-Pesa; a repeat changes nothing."""
+    money, booked = run(_move(movement, amount, reference, by))
+    typer.echo(f"{movement.value}  {money} {'is booked' if booked else 'was booked already'} under {reference}")
+
+
+async def _move(movement: OwnMovement, amount: str, reference: str, by: str) -> tuple[Money, bool]:
+    money = Money.from_decimal_text(amount, Currency.KES)
+    entered_by = f"operator:{parse_operator(by)}"
+    command = MoveOwnMoney(movement=movement, amount=money, reference=reference, entered_by=entered_by)
+    async with opened() as system:
+        booked: bool = await system.executor.execute(command)
+    return money, booked
 
 
 async def _fund(account: str, amount: str, currency: str, reference: str, by: str) -> tuple[Money, bool]:

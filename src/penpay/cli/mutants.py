@@ -8,7 +8,7 @@ import typer
 
 from penpay.cli.output import show_json
 from penpay.cli.progress import Progress
-from penpay.simulation.mutants.catalogue import MUTANTS
+from penpay.simulation.mutants.catalogue import BY_NAME, MUTANTS
 from penpay.simulation.mutants.hunting import hunt
 from penpay.simulation.mutants.planting import Mutant
 from penpay.simulation.mutants.table import page, plain
@@ -16,11 +16,10 @@ from penpay.simulation.search import Workers
 
 
 def mutants_called(names: Sequence[str]) -> list[Mutant]:
-    """These, or all where none is named. Raises BadParameter for a name that is none."""
-    known = {mutant.name: mutant for mutant in MUTANTS}
-    if unknown := sorted(set(names) - set(known)):
-        raise typer.BadParameter(f"There is no {', '.join(unknown)}; there are {', '.join(known)}.")
-    return [mutant for mutant in MUTANTS if mutant.name in names or not names]
+    """These, or all of the page where none is named. Raises BadParameter for a name that is none."""
+    if unknown := sorted(set(names) - set(BY_NAME)):
+        raise typer.BadParameter(f"There is no {', '.join(unknown)}; there are {', '.join(BY_NAME)}.")
+    return [mutant for mutant in BY_NAME.values() if mutant.name in names] if names else list(MUTANTS)
 
 
 def hunt_mutants(mutants: Sequence[Mutant], jobs: int, *, as_json: bool) -> bool:

@@ -23,6 +23,21 @@ _DerivPort = Annotated[
     ),
 ]
 _NoLog = Annotated[bool, typer.Option("--no-log", help="Keep no log of requests and callbacks.")]
+_Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Draw whatever is drawn from this seed: on fresh books, the same calls get the same answers.",
+    ),
+]
+_Clock = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MOMENT|±SPAN",
+        help="M-Pesa's time: a moment such as 2026-11-20T09:00:00+03:00, at which it stands still, or how far it is "
+        "ahead of this machine's: +36h, -15m.",
+    ),
+]
 COMMANDS: Final = (
     # Name, where it is, and what the help tells without importing it.
     (
@@ -41,6 +56,13 @@ COMMANDS: Final = (
         "penpay.cli.sandbox_act:switches",
         "Show how this Daraja behaves where the real one is not of one mind, or change it.",
     ),
+    (
+        "clock",
+        "penpay.cli.sandbox_adjust:clock",
+        "Show M-Pesa's time, set it, or step on: prompts and tokens expire by it.",
+    ),
+    ("seed", "penpay.cli.sandbox_adjust:seed", "Show the seed that is drawn from, or begin anew with one."),
+    ("mail", "penpay.cli.sandbox_act:mail", "Show what the Deriv simulator has mailed its clients, codes and all."),
     ("faults", "penpay.cli.sandbox_faults", "Make things go wrong, at will."),
 )
 
@@ -62,6 +84,8 @@ def sandbox(
     port: _Port = None,
     deriv_port: _DerivPort = None,
     no_log: _NoLog = False,
+    seed: _Seed = None,
+    clock: _Clock = None,
 ) -> None:
     """Serve an M-Pesa with Daraja, and a Deriv, on this machine until interrupted. Needs no setting and no account.
 
@@ -71,4 +95,4 @@ def sandbox(
         # The whole program with every adapter, which the other commands here do not wait for.
         from penpay.cli.sandbox_serve import serve  # noqa: PLC0415
 
-        serve(port, deriv_port, with_log=not no_log)
+        serve(port, deriv_port, with_log=not no_log, seed=seed, time=clock)

@@ -1,4 +1,4 @@
-"""`penpay sandbox c2b` and `switches`: act on a running sandbox from a second terminal."""
+"""`penpay sandbox c2b`, `mail` and `switches`: act on a running sandbox from a second terminal."""
 
 from __future__ import annotations
 
@@ -37,6 +37,23 @@ async def _c2b(port: int | None, payer: str, short_code: str, account: str, amou
         return
     named = f", account {account}" if account else ""
     typer.echo(f"{phone.msisdn} paid {money} to {short_code}{named}. Receipt {found['receipt']}.")
+
+
+def mail(*, port: Port = None, as_json: AsJson = False) -> None:
+    """Show what the Deriv simulator has mailed its clients, codes and all, newest first."""
+    run(_mail(port, as_json=as_json))
+
+
+async def _mail(port: int | None, *, as_json: bool) -> None:
+    async with reached(port) as sandbox:
+        found = (await sandbox.ask("GET", "/sandbox/deriv/mail"))["mails"]
+    if as_json:
+        show_json(found)
+    elif found:
+        rows = [(one["sent_at"], one["login_id"], one["email"], one["code"], as_words(one["is_used"])) for one in found]
+        show_table(("sent", "account", "to", "code", "used"), rows)
+    else:
+        typer.echo("Deriv has mailed nobody.")
 
 
 def switches(

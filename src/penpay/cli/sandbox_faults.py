@@ -13,6 +13,7 @@ from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.sandbox_act import as_words, pair
 from penpay.cli.sandbox_reach import Port, Reached, reached
 from penpay.cli.session import fail, run
+from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.faults import DarajaCall, Fault, Spoilt
@@ -102,7 +103,7 @@ async def _clear_faults(port: int | None) -> None:
 
 
 def _fault(kind: str, details: Mapping[str, str]) -> Mapping[str, object]:
-    """The fault as JSON; its values are text that becomes what the field is. Fails with `invalid_fault`."""
+    """The fault as JSON, each text made what its field is. Fails with `invalid_fault`, or a code of its own."""
     known: Mapping[str, Any] = {_name(one): one for one in get_args(Fault)}
     chosen = known.get(kind.replace("_", "-"))
     if chosen is None:
@@ -116,6 +117,8 @@ def _fault(kind: str, details: Mapping[str, str]) -> Mapping[str, object]:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         fail("invalid_fault", f"{kind}: {'; '.join(wrong)}.")
+    except DomainError as refusal:
+        fail(refusal.code, refusal.message)
 
 
 def _kinds() -> str:

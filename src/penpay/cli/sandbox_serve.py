@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import uvloop
 from sqlalchemy.engine import make_url
 
-from penpay.bootstrap import Sandbox, make_folder, real_ports
+from penpay.bootstrap import Ports, Sandbox, make_folder, real_ports
 from penpay.cli.kept_secrets import KEYS, drawn, kept
+from penpay.cli.sandbox_adjust import Time, parse_time
 from penpay.cli.sandbox_welcome import Welcome, show_welcome
 from penpay.cli.serve import address_told, run_until_interrupted
 from penpay.cli.session import fail
@@ -25,6 +26,7 @@ from penpay.demo.world import AGENT_LOGIN_ID, seed_sandbox
 from penpay.infrastructure.system import tune_garbage_collection
 from penpay.infrastructure.telemetry.logs import log_as_json
 from penpay.presentation.http.serving import PortTaken, serving
+from penpay.sandbox.controls import Chance, Controls, SandboxClock
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.log import RequestLog
@@ -44,17 +46,24 @@ _OWN_DATABASE: Final = "sqlite+aiosqlite:///var/sandbox.db"
 """Where no keys are set: not the database of `penpay operator serve`, which is a product of its own."""
 
 
-def serve(port: int | None, deriv_port: int | None, *, with_log: bool) -> None:
+def serve(port: int | None, deriv_port: int | None, *, with_log: bool, seed: int | None, time: str | None) -> None:
     """Serve Daraja and the Deriv simulator until interrupted; a port that is given goes before the settings'."""
+    begins_at = None if time is None else parse_time(time)
     tune_garbage_collection()
     log_as_json()
     # The steps of a first start would stand between the reader and what she is told.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     uvloop.install()
-    run_until_interrupted(_sandbox(port, deriv_port, with_log=with_log))
+    ports = real_ports()
+    controls = Controls(SandboxClock(ports.clock), Chance(ports.random, seed))
+    run_until_interrupted(_sandbox(port, deriv_port, ports, controls, begins_at, with_log=with_log))
 
 
-async def _sandbox(port: int | None, deriv_port: int | None, *, with_log: bool) -> None:
+async def _sandbox(
+    port: int | None, deriv_port: int | None, ports: Ports, controls: Controls, time: Time | None, *, with_log: bool
+) -> None:
+    if time is not None:
+        time.set(controls.clock)
     given = {name: value for name, value in environment().items() if value}
     settings = _settings(given)
     make_folder(settings.operator_database_url)
@@ -62,7 +71,6 @@ async def _sandbox(port: int | None, deriv_port: int | None, *, with_log: bool) 
     daraja, deriv = urlsplit(settings.mpesa_base_url), urlsplit(settings.deriv_endpoint)
     if {daraja.hostname, deriv.hostname} - {_HOST, "localhost"}:
         fail("not_loopback", "The sandbox asks for no credential on its own routes, so it listens on 127.0.0.1 only.")
-    ports = real_ports()
     async with AsyncExitStack() as stack:
         log = stack.enter_context(RequestLog(_log_file(settings), ports.clock)) if with_log else None
         http = ports.http
@@ -73,6 +81,7 @@ async def _sandbox(port: int | None, deriv_port: int | None, *, with_log: bool) 
             deriv_url=settings.deriv_sandbox_database_url,
             deriv_limits=RateLimits(),
             short_codes=[number.short_code for number in NUMBERS],
+            controls=controls,
         )
         stack.push_async_callback(world.stop)
         await world.start()
@@ -89,7 +98,7 @@ async def _sandbox(port: int | None, deriv_port: int | None, *, with_log: bool) 
                 given=frozenset(given),
                 url=f"http://{_HOST}:{at}",
                 deriv_url=f"ws://{_HOST}:{deriv_at}",
-                at=ports.clock.now(),
+                at=world.clock.now(),
                 log_file=_log_file(settings) if with_log else None,
             )
         )

@@ -111,11 +111,12 @@ def _credentials(welcome: Welcome) -> Sequence[tuple[str, str]]:
     def told(name: str, value: str) -> str:
         return f"as set in {name}" if name in welcome.given else value
 
+    ours = "" if settings.mpesa_initiator_name is None else f"{settings.mpesa_initiator_name} as set, and "
     return (
         ("Consumer key", told("MPESA_CONSUMER_KEY", settings.mpesa_consumer_key.get_secret_value())),
         ("Consumer secret", told("MPESA_CONSUMER_SECRET", settings.mpesa_consumer_secret.get_secret_value())),
         ("Passkey", told("MPESA_PASSKEY", settings.mpesa_passkey.get_secret_value())),
-        ("Initiator", f"{INITIATOR}, password {INITIATOR_PASSWORD}"),
+        ("Initiator", f"{ours}{INITIATOR}, password {INITIATOR_PASSWORD}"),
         ("Deriv agent", f"{settings.deriv_login_id}, client {LOGIN_ID}"),
         ("Deriv token", told("DERIV_TOKEN", settings.deriv_token.get_secret_value())),
     )

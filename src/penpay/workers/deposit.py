@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from penpay.application.payments.callbacks import STK_PURPOSE
 from penpay.application.payments.collecting import ClaimMpesaRequest, RecordPaymentAnswer, RecordPushAnswer
-from penpay.application.payments.deposit import DEPOSIT_WORKER, DepositOrchestrator, FundDeposit
-from penpay.application.payments.reviewing import GiveUpDelivery
-from penpay.application.shared.executor import ClaimedDelivery, Executor
-from penpay.application.shared.outbox import MAX_ATTEMPTS, ClaimDelivery, DueDelivery, PutBackDelivery
-from penpay.application.shared.unit_of_work import Delivery
-from penpay.domain.mpesa.gateway import MpesaGateway, PaymentAnswer, PaymentOutcome, StkPush
+from penpay.application.payments.deposit import DEPOSIT_WORKER, DepositOrchestrator, FundDeposit, InitiateDeposit
+from penpay.application.payments.giving_back import RefundDeposit
+from penpay.application.payments.proving import told_of_reference
+from penpay.application.shared.executor import Executor
+from penpay.application.shared.ports import Clock
+from penpay.domain.mpesa.gateway import MpesaGateway, MpesaReceipts, PaymentAnswer, PaymentOutcome, StkPush
 from penpay.domain.payments.evidence import EvidenceState, MpesaRequest
-from penpay.domain.shared.errors import LostLicence
-from penpay.domain.shared.ids import MpesaRequestId, TransactionId
+from penpay.domain.shared.ids import MpesaRequestId
+from penpay.workers.consuming import SagaWorker
+from penpay.workers.mpesa_disbursement import MPESA_DISBURSEMENTS_WORKER
 from penpay.workers.runtime import Wakeups
 
 MPESA_REQUESTS_WORKER: Final = "mpesa_request"
 DERIV_TRANSFERS_WORKER: Final = "deriv_transfer"
+_DRIVERS: Final[Mapping[type, str]] = MappingProxyType(
+    {
+        InitiateDeposit: MPESA_REQUESTS_WORKER,
+        FundDeposit: DERIV_TRANSFERS_WORKER,
+        RefundDeposit: MPESA_DISBURSEMENTS_WORKER,
+    }
+)
+"""Who drives what a command has decided on."""
 
 
 class PathTokens(Protocol):
@@ -27,53 +39,34 @@ class PathTokens(Protocol):
     def sign(self, purpose: str, subject: MpesaRequestId) -> str: ...
 
 
-class DepositWorker:
-    """Consumes what deposits announce: each event becomes the saga's next command, exactly once."""
+class DepositWorker(SagaWorker):
+    """Consumes what deposits announce."""
 
     def __init__(self, *, executor: Executor, wakeups: Wakeups) -> None:
-        self._executor = executor
-        self._wakeups = wakeups
-        self._orchestrator = DepositOrchestrator()
+        def wake(command: InitiateDeposit | FundDeposit | RefundDeposit) -> None:
+            wakeups.wake(_DRIVERS[type(command)])
 
-    async def handle(self, due: DueDelivery) -> None:
-        """Claim the delivery, then run the command that settles it; put it back when that fails."""
-        stored = due.stored
-        claimed: Delivery = await self._executor.execute(ClaimDelivery(consumer=DEPOSIT_WORKER, event_id=stored.id))
-        licence = ClaimedDelivery(DEPOSIT_WORKER, stored.id, claimed.fence)
-        try:
-            command = self._orchestrator.next_command(stored)
-            await self._executor.execute(command, delivery=licence)
-        except LostLicence:
-            return
-        except Exception as fault:
-            await self._put_back(claimed, TransactionId(stored.event.aggregate_id), fault)
-            raise
-        self._wakeups.wake(DERIV_TRANSFERS_WORKER if isinstance(command, FundDeposit) else MPESA_REQUESTS_WORKER)
-
-    async def _put_back(self, claimed: Delivery, transaction_id: TransactionId, fault: Exception) -> None:
-        if claimed.attempts < MAX_ATTEMPTS:
-            await self._executor.execute(
-                PutBackDelivery(consumer=claimed.consumer, event_id=claimed.event_id, fence=claimed.fence)
-            )
-            return
-        await self._executor.execute(
-            GiveUpDelivery(
-                consumer=claimed.consumer,
-                event_id=claimed.event_id,
-                fence=claimed.fence,
-                transaction_id=transaction_id,
-                reason=type(fault).__name__,
-            )
-        )
+        super().__init__(consumer=DEPOSIT_WORKER, executor=executor, orchestrator=DepositOrchestrator(), wake=wake)
 
 
 class MpesaRequestDriver:
     """Sends the pushes that are due and asks about those whose outcome is not known."""
 
-    def __init__(self, *, executor: Executor, mpesa: MpesaGateway, tokens: PathTokens) -> None:
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        mpesa: MpesaGateway,
+        tokens: PathTokens,
+        clock: Clock,
+        receipts: MpesaReceipts | None = None,
+    ) -> None:
+        """`receipts` lists payments by our own reference, where a push's id is in doubt; without it people decide."""
         self._executor = executor
         self._mpesa = mpesa
         self._tokens = tokens
+        self._clock = clock
+        self._receipts = receipts
 
     async def handle(self, request_id: MpesaRequestId) -> None:
         """Take the licence, make the one call it is for, and record the answer."""
@@ -99,8 +92,16 @@ class MpesaRequestDriver:
             pass
 
     async def _ask(self, request: MpesaRequest) -> None:
-        answer = await self._asked(request)
-        await self._executor.execute(RecordPaymentAnswer(request_id=request.id, fence=request.fence, answer=answer))
+        record = RecordPaymentAnswer(
+            request_id=request.id,
+            fence=request.fence,
+            answer=await self._asked(request),
+            heard_id=None if request.is_identified else request.checkout_request_id,
+        )
+        if await self._executor.execute(record):
+            return
+        answer = await told_of_reference(self._receipts, request, record.answer, self._clock.now())
+        await self._executor.execute(replace(record, answer=answer, heard_id=None))
 
     async def _asked(self, request: MpesaRequest) -> PaymentAnswer:
         if request.checkout_request_id is None:

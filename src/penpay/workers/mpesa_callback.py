@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from penpay.application.payments.callbacks import ApplyWebhook, PostponeWebhook, read
+from penpay.application.payments.callbacks import STK_SOURCE, ApplyWebhook, PostponeWebhook, read
 from penpay.application.payments.due import DueWebhook
+from penpay.application.payments.results import ApplyResult, read_message
 from penpay.application.shared.executor import Executor
+from penpay.domain.shared.ids import MpesaRequestId
 
 
 class Unopenable(Exception):
@@ -28,6 +30,13 @@ class MpesaCallbackWorker:
     async def _apply(self, due: DueWebhook) -> None:
         if due.body is None:
             raise Unopenable(f"stored callback {due.webhook_id}")
-        await self._executor.execute(
-            ApplyWebhook(webhook_id=due.webhook_id, request_id=due.request_id, callback=read(due.body))
-        )
+        if due.source == STK_SOURCE:
+            command: ApplyWebhook | ApplyResult = ApplyWebhook(
+                webhook_id=due.webhook_id, request_id=MpesaRequestId(due.subject_id), callback=read(due.body)
+            )
+        else:
+            message = read_message(due.source, due.body)
+            command = ApplyResult(
+                webhook_id=due.webhook_id, source=due.source, subject_id=due.subject_id, message=message
+            )
+        await self._executor.execute(command)

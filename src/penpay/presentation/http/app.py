@@ -9,7 +9,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from penpay.presentation.http.body import BodyLimit
 from penpay.presentation.http.errors import HANDLERS
 from penpay.presentation.http.guarding import Guarded, hung_up
-from penpay.presentation.http.routes import callbacks, deposits, health, transactions, wallet
+from penpay.presentation.http.routes import (
+    c2b,
+    callbacks,
+    customers,
+    deposits,
+    events,
+    health,
+    invoices,
+    payments,
+    pos,
+    reports,
+    staff,
+    statements,
+    transactions,
+    wallet,
+    withdrawals,
+)
 from penpay.presentation.http.system import SCOPE_KEY, HttpSystem
 
 _DESCRIPTION = """Money between M-Pesa and Deriv, on one immutable double-entry ledger.
@@ -29,7 +45,12 @@ def create_app() -> FastAPI:
         exception_handlers={**HANDLERS, ClientDisconnect: hung_up},
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
-    for module in (deposits, transactions, wallet, callbacks, health):
+    app.router.routes.extend(c2b.ROUTES)
+    penpay, business = (
+        (deposits, withdrawals, transactions, wallet),
+        (staff, statements, customers, invoices, pos, payments, reports, events),
+    )
+    for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guarded)

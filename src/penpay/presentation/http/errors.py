@@ -33,14 +33,23 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "invalid_email": 422,
         "invalid_deriv_login_id": 422,
         "invalid_idempotency_key": 422,
+        "invalid_verification_code": 422,
         "invalid_pin": 422,
         "invalid_password": 422,
+        "weak_password": 422,
         "invalid_short_code": 422,
+        "statement_too_long": 422,
         "below_minimum": 422,
         "bill_reference_required": 422,
         "bill_reference_refused": 422,
         "same_account": 422,
         "unbalanced_journal": 422,
+        "invalid_number": 422,
+        "invalid_line": 422,
+        "invalid_receipt": 422,
+        "unknown_reference": 422,
+        "credit_note_too_large": 422,
+        "tender_too_large": 422,
         # Who asks.
         "unauthorized": 401,
         "wrong_credentials": 401,
@@ -58,6 +67,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "deposit_not_allowed": 403,
         "operation_not_offered": 403,
         "own_approval": 403,
+        "cross_site": 403,
+        "own_proposal": 403,
         "deriv_account_not_yours": 403,
         # What is not there.
         "not_found": 404,
@@ -67,9 +78,15 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "transaction_not_found": 404,
         "charge_not_found": 404,
         "approval_not_found": 404,
+        "staff_not_found": 404,
         "merchant_not_found": 404,
         "push_not_found": 404,
         "callback_refused": 404,
+        "invoice_not_found": 404,
+        "payment_not_found": 404,
+        "allocation_not_found": 404,
+        "sale_not_found": 404,
+        "refund_not_found": 404,
         # What stands against it as things are now.
         "limit_exceeded": 409,
         "idempotency_conflict": 409,
@@ -78,6 +95,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "duplicate_journal": 409,
         "rate_not_approvable": 409,
         "illegal_move": 409,
+        "deriv_token_missing": 409,
+        "decision_not_possible": 409,
         "lost_licence": 409,
         "subscriber_busy": 409,
         "customer_exists": 409,
@@ -92,6 +111,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "sweep_too_large": 409,
         "commission_not_covered": 409,
         "user_exists": 409,
+        "staff_exists": 409,
+        "last_owner": 409,
         "deriv_account_taken": 409,
         "checkout_id_taken": 409,
         "push_ended": 409,
@@ -99,8 +120,20 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "request_ended": 409,
         "request_not_found": 404,
         "urls_registered": 409,
+        "push_pending": 409,
+        "credit_too_small": 409,
+        "invoice_exists": 409,
+        "invoice_void": 409,
+        "invoice_paid": 409,
+        "payment_reversed": 409,
+        "suspense_too_small": 409,
+        "allocation_over": 409,
+        "receipt_taken": 409,
+        "sale_not_pending": 409,
+        "refund_decided": 409,
         # Ours to put right; the same request may be sent again.
         "fx_unavailable": 503,
+        "withdrawals_unavailable": 503,
         "overloaded": 503,
         "commit_unresolved": 503,
     }
@@ -131,7 +164,7 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Our words for what Pydantic found; its own messages may quote what was sent."""
 _NAME_LETTERS: Final = 64
-_CALLBACKS: Final = "/api/v1/callbacks/"
+_SECRET_BELOW: Final = ("/api/v1/callbacks/", "/api/webhooks/c2b/")
 """What follows in such a path is a secret, and problems end up in other people's logs."""
 
 
@@ -157,7 +190,7 @@ def problem(
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": _CALLBACKS if path.startswith(_CALLBACKS) else path,
+        "instance": next((shown for shown in _SECRET_BELOW if path.startswith(shown)), path),
         "code": code,
     }
     return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol, cast
 
 from starlette.requests import Request
 
-from penpay.application.payments.queries import PaymentBooks
+from penpay.application.collections.doors import Message, Verdict
+from penpay.application.collections.queries import CollectionsBooks
+from penpay.application.collections.reports import CollectionsReports
+from penpay.application.collections.statements import Statements
+from penpay.application.identity.staff_access import StaffAccess
+from penpay.application.payments.queries import PaymentBooks, Stories
 from penpay.application.shared.executor import Executor
+from penpay.application.shared.live import LiveFeed
+from penpay.application.shared.ports import Clock, Ids
 from penpay.application.wallet.queries import LedgerBooks
+from penpay.application.wallet.reports import LedgerReports
 from penpay.domain.shared.ids import UserId
 
 SCOPE_KEY: Final = "penpay.system"
@@ -24,6 +33,37 @@ class CallbackReceiver(Protocol):
         ...
 
 
+class ResultReceiver(Protocol):
+    """Takes what is told of payouts and of questions; `application.payments.callbacks.MpesaCallbackVerifier`."""
+
+    async def receive_result(self, *, token: str, remote_address: str, body: bytes, timed_out: bool) -> None:
+        """Returns and raises as `CallbackReceiver.receive`."""
+        ...
+
+
+class C2bReceiver(Protocol):
+    """Takes what Safaricom asks and tells of payments; `application.collections.doors.C2bDoor`."""
+
+    async def confirm(self, message: Message) -> None:
+        """Returns once the message is durable; raises CallbackRefused once its refusal is."""
+        ...
+
+    async def validate(self, message: Message) -> Verdict:
+        """Whether the payment may happen; raises CallbackRefused as `confirm` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What those who keep the books can read."""
+
+    ledger: LedgerReports
+    statements: Statements
+    collections: CollectionsReports
+    business_name: str
+    """Who sends statements."""
+
+
 class HttpSystem(Protocol):
     """One process's worth of program, as far as HTTP is concerned."""
 
@@ -34,10 +74,47 @@ class HttpSystem(Protocol):
     def payment_books(self) -> PaymentBooks: ...
 
     @property
+    def stories(self) -> Stories: ...
+
+    @property
     def ledger_books(self) -> LedgerBooks: ...
 
     @property
     def callback_verifier(self) -> CallbackReceiver: ...
+
+    @property
+    def result_verifier(self) -> ResultReceiver: ...
+
+    @property
+    def c2b_door(self) -> C2bReceiver: ...
+
+    @property
+    def tls_required(self) -> bool:
+        """Whether messages about money must have come encrypted."""
+        ...
+
+    @property
+    def staff_access(self) -> StaffAccess: ...
+
+    @property
+    def collections_books(self) -> CollectionsBooks: ...
+
+    @property
+    def live_feed(self) -> LiveFeed: ...
+
+    @property
+    def ids(self) -> Ids: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def reports(self) -> Reports: ...
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers may send our cookies over TLS alone."""
+        ...
 
     @property
     def idempotency_secret(self) -> bytes:

@@ -20,8 +20,8 @@ class TransactionBody(BaseModel):
     amount_cents: int
     currency: Currency
     deriv_login_id: str
-    usd_cents: int = Field(description="What reaches the Deriv account.")
-    kes_cents: int = Field(description="What is charged to the phone.")
+    usd_cents: int = Field(description="What reaches or leaves the Deriv account.")
+    kes_cents: int = Field(description="What the phone is charged or paid.")
     rate: str = Field(description="KES for one USD, as an exact decimal.")
     rate_expires_at: str
     receipt: str | None = Field(description="M-Pesa's receipt.")
@@ -43,6 +43,20 @@ class TransactionWithTimelineBody(TransactionBody):
     """A transaction and everything that happened to it."""
 
     timeline: list[TimelineBody]
+
+
+class StoryLineBody(BaseModel):
+    """One thing in the story of a transaction."""
+
+    at: str
+    kind: str = Field(description="event, evidence, journal or callback.")
+    text: str = Field(description="For people.")
+
+
+class TransactionWithStoryBody(TransactionBody):
+    """A transaction and all that happened, outside too."""
+
+    story: list[StoryLineBody]
 
 
 class TransactionPageBody(BaseModel):

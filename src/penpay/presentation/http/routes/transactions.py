@@ -10,11 +10,16 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penpay.application.payments.views import moment, transaction_view
+from penpay.application.payments.views import moment, story_view, transaction_view
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.ids import TransactionId
 from penpay.presentation.http.auth import Caller
-from penpay.presentation.http.routes.shapes import TransactionPageBody, TransactionWithTimelineBody, answers
+from penpay.presentation.http.routes.shapes import (
+    TransactionPageBody,
+    TransactionWithStoryBody,
+    TransactionWithTimelineBody,
+    answers,
+)
 from penpay.presentation.http.system import system_of
 
 router = APIRouter(prefix="/api/v1", tags=["transactions"])
@@ -35,6 +40,15 @@ async def one_transaction(request: Request, caller: Caller, transaction_id: UUID
         "timeline": [{"at": moment(entry.at), "event": entry.event, "status": entry.status} for entry in entries],
     }
     return Response(orjson.dumps(view), media_type="application/json")
+
+
+@router.get("/transactions/{transaction_id}/story", responses=answers(200, TransactionWithStoryBody))
+async def story_of_transaction(request: Request, caller: Caller, transaction_id: UUID) -> Response:
+    """All that happened to a transaction, in order: events, calls to M-Pesa and Deriv, journals and callbacks."""
+    story = await system_of(request).stories.story(TransactionId(transaction_id), caller)
+    if story is None:
+        raise NotFound
+    return Response(orjson.dumps(story_view(story)), media_type="application/json")
 
 
 @router.get("/transactions", responses=answers(200, TransactionPageBody))

@@ -11,9 +11,8 @@ from starlette.responses import Response
 from penpay.application.mobile_money.registration import Person
 from penpay.application.mobile_money.rows import UserType
 from penpay.domain.mobile_money.administrator import Administrator, AdministratorRole, Right
-from penpay.domain.mobile_money.errors import LoginLocked, WrongCredentials
 from penpay.domain.shared.email import Email
-from penpay.domain.shared.errors import NotFound, Unauthorized
+from penpay.domain.shared.errors import LoginLocked, NotFound, Unauthorized, WrongCredentials
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.presentation.operator import tokens
 from penpay.presentation.operator.answers import done, plain
@@ -54,7 +53,7 @@ async def register(request: Request, user_type: str) -> Response:
     if kind is UserType.ADMINISTRATOR:
         administrator_made = await register_administrator(request, fields)
         return _created(administrator_made.id, kind)
-    customer = await operator_of(request).register(kind, _person(request, fields))
+    customer = await operator_of(request).register(kind, await _person(request, fields))
     return _created(customer.id, kind)
 
 
@@ -66,12 +65,12 @@ async def register_administrator(request: Request, fields: Fields) -> Administra
         by = (await administrator(request, Right.ADMINISTRATORS)).id
     elif not may_found(request):
         raise Unauthorized
-    return await operator_of(request).register_administrator(_person(request, fields), role, by)
+    return await operator_of(request).register_administrator(await _person(request, fields), role, by)
 
 
-def _person(request: Request, fields: Fields) -> Person:
+async def _person(request: Request, fields: Fields) -> Person:
     phone = fields.optional_text("phoneNumber")
-    return operator_of(request).person(
+    return await operator_of(request).person(
         name=full_name(fields),
         email=Email.parse(fields.text("email")),
         phone=None if phone is None else PhoneNumber.parse(phone),

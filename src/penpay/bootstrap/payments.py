@@ -1,0 +1,72 @@
+"""The rows of payments: which repositories lock them, in which order, and what footprints find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penpay.application.shared.ports import Clock
+from penpay.infrastructure.security.blind_index import BlindIndex
+from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.evidence import (
+    DerivTransferRepository,
+    MpesaRequestRepository,
+    OtherUnidentified,
+    RequestsByCheckout,
+    RequestsByReceipt,
+    SubjectsOfRequests,
+    SubjectsOfTransfers,
+)
+from penpay.infrastructure.sql.fx import CurrentRateFinder, FxRateRepository, LastApprovedRateFinder
+from penpay.infrastructure.sql.payments import TransactionRepository, WebhookRepository
+from penpay.infrastructure.sql.payouts import (
+    DerivAccountIds,
+    DerivWithdrawalRepository,
+    DisbursementsByQuestion,
+    DisbursementsByReceipt,
+    MpesaDisbursementRepository,
+    SecretRepository,
+    SubjectsOfDisbursements,
+    SubjectsOfTransactions,
+    TokenSubjects,
+    WaitingWithdrawals,
+    WithdrawalsByReference,
+)
+from penpay.infrastructure.sql.reviews import ReviewRepository
+from penpay.infrastructure.sql.situations import ReviewSubjects, Situations
+
+
+class PaymentsRows:
+    """Transactions, the evidence of money moved outside, messages, rates, kept secrets and reviews."""
+
+    def __init__(self, cipher: FieldCipher, index: BlindIndex, clock: Clock) -> None:
+        self.webhooks = WebhookRepository(cipher)
+        self.repositories: tuple[Any, ...] = (
+            FxRateRepository(),
+            TransactionRepository(),
+            MpesaRequestRepository(cipher, index),
+            DerivTransferRepository(),
+            DerivWithdrawalRepository(),
+            MpesaDisbursementRepository(cipher),
+            SecretRepository(cipher),
+            self.webhooks,
+            ReviewRepository(cipher),
+        )
+        self.finders: tuple[Any, ...] = (
+            CurrentRateFinder(clock),
+            LastApprovedRateFinder(),
+            SubjectsOfRequests(),
+            SubjectsOfTransfers(),
+            RequestsByReceipt(),
+            RequestsByCheckout(index),
+            OtherUnidentified(clock),
+            SubjectsOfTransactions(),
+            SubjectsOfDisbursements(),
+            DerivAccountIds(),
+            TokenSubjects(),
+            WithdrawalsByReference(),
+            WaitingWithdrawals(),
+            DisbursementsByQuestion(),
+            DisbursementsByReceipt(),
+            ReviewSubjects(),
+            Situations(),
+        )

@@ -1,0 +1,208 @@
+"""`penpay collections verify` and `report`: proving the books of Collections, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from penpay.application.collections.reports import AgeingPage, BookError, DailyCollection
+from penpay.application.collections.statements import Ageing
+from penpay.application.wallet.reports import AccountRow, ProfitAndLoss
+from penpay.cli.output import AsJson, show_json, show_table
+from penpay.cli.session import FAILED, books, run
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.nairobi import nairobi_day
+from penpay.infrastructure.sql.collections_checks_totals import CHECKS
+from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
+from penpay.infrastructure.sql.ledger_checks import CHECKS as LEDGER_CHECKS
+from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
+from penpay.infrastructure.system import SystemClock
+from penpay.presentation.http.routes import report_views as views
+
+_WHOLE = 1_000_000
+"""Customers on one page: all of them."""
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("A day is written as 2026-02-03.") from None
+
+
+First = Annotated[
+    date | None, typer.Option("--from", parser=_day, metavar="DAY", help="The first day; not given: of that month.")
+]
+Last = Annotated[
+    date | None, typer.Option("--to", parser=_day, metavar="DAY", help="The last day, which counts too; today.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add `verify` and the group `report`."""
+    app.command("verify")(verify)
+    reports = typer.Typer(help="Reports.", no_args_is_help=True)
+    reports.command("trial-balance")(trial_balance)
+    reports.command("aging")(aging)
+    reports.command("ageing", hidden=True)(aging)
+    reports.command("daily")(daily)
+    reports.command("pnl")(profit_and_loss)
+    app.add_typer(reports, name="report")
+
+
+def verify(*, as_json: AsJson = False) -> None:
+    """Prove the books, customer by customer and in total; exit status 1 with what differs."""
+    errors = run(_verify())
+    if as_json:
+        show_json(views.verify_view(errors))
+    elif errors:
+        show_table(
+            ("check", "subject", "account", "journal", "what is wrong", "difference amount"),
+            [(one.check, one.subject, one.account, one.journal, one.detail, str(one.difference)) for one in errors],
+        )
+        typer.echo(f"{len(errors)} {'thing does' if len(errors) == 1 else 'things do'} not hold.")
+    else:
+        rules = len(CHECKS) + len(LEDGER_CHECKS)
+        typer.echo(
+            f"The books hold: {rules} rules over every customer, invoice, payment, sale, journal and account, and"
+            " nothing differs."
+        )
+    if errors:
+        raise typer.Exit(FAILED)
+
+
+def trial_balance(
+    *,
+    as_of: Annotated[
+        date | None, typer.Option(parser=_day, metavar="DAY", help="As this day left the books; not given: now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every account with its balance on its side, and the totals of each currency."""
+    rows = run(_trial_balance(as_of))
+    if as_json:
+        show_json(views.trial_balance_view(rows, as_of))
+        return
+    currencies = sorted({row.balance.currency for row in rows})
+    lines = [
+        (row.code, row.name, *(_shown(cents, row.balance.currency) for cents in (row.debit_cents, row.credit_cents)))
+        for row in rows
+    ]
+    for one in currencies:
+        own = [row for row in rows if row.balance.currency is one]
+        both = sum(row.debit_cents for row in own), sum(row.credit_cents for row in own)
+        lines.append(("", f"Total {one.value}", *(_shown(cents, one) for cents in both)))
+    show_table(("code", "account", "debit amount", "credit amount"), lines)
+
+
+def aging(*, as_json: AsJson = False) -> None:
+    """What each customer owes by how long it has been due, and the credit held for her."""
+    page = run(_ageing())
+    if as_json:
+        show_json(views.ageing_page_view(page))
+        return
+    names = ("customer", "current amount", "1–30 amount", "31–60 amount", "61–90 amount", "90+ amount")
+    rows = [*((one.customer_number, one.ageing) for one in page.customers), ("Total", page.total)]
+    show_table((*names, "credit amount", "balance amount"), [(name, *_columns(ages)) for name, ages in rows])
+
+
+def daily(*, first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """What was collected on each day in Nairobi."""
+    days = run(_daily(first, last))
+    if as_json:
+        show_json(views.daily_view(days))
+        return
+    show_table(
+        (
+            "day",
+            "payments amount",
+            "total amount",
+            "by source",
+            "allocated amount",
+            "suspense amount",
+            "reversed amount",
+        ),
+        [
+            (
+                one.day.isoformat(),
+                str(one.count),
+                str(one.total),
+                ", ".join(f"{source} {money}" for source, money in one.by_source.items()),
+                str(one.allocated),
+                str(one.suspense),
+                str(one.reversed) if one.reversed_count else "",
+            )
+            for one in days
+        ],
+    )
+
+
+def profit_and_loss(*, first: First = None, last: Last = None, as_json: AsJson = False) -> None:
+    """Revenue and expenses of some days, in KES."""
+    found = run(_profit_and_loss(first, last))
+    if as_json:
+        show_json(views.profit_and_loss_view(found))
+        return
+    lines = [
+        *((row.code, row.name, str(row.balance)) for row in found.revenue),
+        ("", "Revenue", _kes(found.revenue_cents)),
+        *((row.code, row.name, str(row.balance)) for row in found.expenses),
+        ("", "Expenses", _kes(found.expense_cents)),
+        ("", "Profit" if found.profit_cents >= 0 else "Loss", _kes(found.profit_cents)),
+    ]
+    typer.echo(f"{found.first} to {found.last}, days in Nairobi")
+    show_table(("code", "account", "amount"), lines)
+
+
+# -- reading
+
+
+async def _verify() -> Sequence[BookError]:
+    async with books() as engine:
+        return await SqlCollectionsReports(engine, clock=SystemClock()).verify()
+
+
+async def _trial_balance(as_of: date | None) -> Sequence[AccountRow]:
+    async with books() as engine:
+        return await SqlLedgerReports(engine).trial_balance(as_of)
+
+
+async def _ageing() -> AgeingPage:
+    async with books() as engine:
+        return await SqlCollectionsReports(engine, clock=SystemClock()).ageing(_WHOLE, None)
+
+
+async def _daily(first: date | None, last: date | None) -> Sequence[DailyCollection]:
+    since, until = _days(first, last)
+    async with books() as engine:
+        return await SqlCollectionsReports(engine, clock=SystemClock()).daily(since, until)
+
+
+async def _profit_and_loss(first: date | None, last: date | None) -> ProfitAndLoss:
+    since, until = _days(first, last)
+    async with books() as engine:
+        return await SqlLedgerReports(engine).profit_and_loss(Currency.KES, since, until)
+
+
+def _days(first: date | None, last: date | None) -> tuple[date, date]:
+    until = last or nairobi_day(SystemClock().now())
+    return first or until.replace(day=1), until
+
+
+# -- showing
+
+
+def _columns(ages: Ageing) -> tuple[str, ...]:
+    owed = (ages.current, ages.days_1_to_30, ages.days_31_to_60, ages.days_61_to_90, ages.over_90_days)
+    return tuple(map(str, (*owed, ages.unapplied_credit, ages.balance)))
+
+
+def _shown(cents: int, currency: Currency) -> str:
+    return str(Money(cents, currency)) if cents else ""
+
+
+def _kes(cents: int) -> str:
+    return str(Money(cents, Currency.KES))
