@@ -34,13 +34,16 @@ async def compare(world: World, transactions: Sequence[Mapping[str, Any]]) -> li
         account = await ledger.balance(code)
         return account.balance if account else Money.zero(currency)
 
-    paid = Money(sum(found["kes_cents"] for found in completed), Currency.KES)
-    funded = Money(sum(found["usd_cents"] for found in completed), Currency.USD)
+    def moved(name: str) -> int:
+        """What deposits moved less what withdrawals did."""
+        return sum(found[name] * (1 if found["type"] == "DEPOSIT" else -1) for found in completed)
+
+    paid, funded = Money(moved("kes_cents"), Currency.KES), Money(moved("usd_cents"), Currency.USD)
     agent = world.system.deriv_login_id
     return [
         Comparison(
             "PayBill account: ours / the operator's",
-            await ours("mpesa:collection", Currency.KES),
+            await ours("mpesa:collection", Currency.KES) + await ours("mpesa:utility", Currency.KES),
             dict(operator.merchants)[SHORT_CODE],
         ),
         Comparison(
@@ -49,12 +52,12 @@ async def compare(world: World, transactions: Sequence[Mapping[str, Any]]) -> li
             Money(await book.balance_of(agent), Currency.USD),
         ),
         Comparison(
-            "Her Deriv account: deposits completed / Deriv's",
+            "Her Deriv account: deposits less withdrawals / Deriv's",
             funded,
             Money(await book.balance_of(LOGIN_ID), Currency.USD),
         ),
         Comparison(
-            "Her M-Pesa wallet: opening less deposits / the operator's",
+            "Her M-Pesa wallet: opening less deposits, and withdrawals / the operator's",
             WALLET - paid,
             dict(operator.subscribers)[PHONE],
         ),

@@ -11,24 +11,27 @@ from typing import Any, Final
 import httpx
 
 from penpay.demo.world import LOGIN_ID, PHONE, PIN, World
-from penpay.sandbox.faults import FaultRule, LostCallback
+from penpay.sandbox.faults import FaultRule, ForcedResult, LostCallback
 
 PATIENCE_SECONDS: Final = 40
+_DEPOSITS: Final = "/api/v1/deposits"
+_WITHDRAWALS: Final = "/api/v1/withdrawals"
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "REVERSED", "IN_REVIEW"})
 Say = Callable[[str], None]
-Answer = Callable[[World, Say], Awaitable[None]]
+Answer = Callable[[World, str, Say], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One deposit and the end it must come to."""
+    """One deposit or withdrawal and the end it must come to."""
 
     name: str
     opening: str
     usd_cents: int
     answer: Answer
-    """What happens at the handset."""
+    """What the user does once it is asked for."""
     status: str
+    route: str = _DEPOSITS
     failure_code: str | None = None
     recovered_by: str | None = None
 
@@ -38,29 +41,54 @@ class Story:
         return told == (transaction["status"], transaction["failure_code"], transaction["recovered_by"])
 
 
-async def _right_pin(world: World, say: Say) -> None:
+async def _right_pin(world: World, transaction_id: str, say: Say) -> None:  # noqa: ARG001  (Answer)
     await _show_prompt(world, say)
     await world.sandbox.daraja.phone(PHONE).give_pin(PIN)
     say("She types her PIN.")
 
 
-async def _wrong_pin(world: World, say: Say) -> None:
+async def _wrong_pin(world: World, transaction_id: str, say: Say) -> None:  # noqa: ARG001  (Answer)
     await _show_prompt(world, say)
     await world.sandbox.daraja.phone(PHONE).give_pin("9999")
     say("She types a wrong PIN.")
 
 
-async def _cancel(world: World, say: Say) -> None:
+async def _cancel(world: World, transaction_id: str, say: Say) -> None:  # noqa: ARG001  (Answer)
     await _show_prompt(world, say)
     await world.sandbox.daraja.phone(PHONE).cancel()
     say("She presses cancel.")
 
 
-async def _right_pin_callback_lost(world: World, say: Say) -> None:
+async def _right_pin_callback_lost(world: World, transaction_id: str, say: Say) -> None:
     world.sandbox.daraja.faults.add(FaultRule(fault=LostCallback(), msisdn=PHONE.msisdn, times=1))
     say("The operator will lose the callback of this one.")
-    await _right_pin(world, say)
+    await _right_pin(world, transaction_id, say)
     say("No callback comes, so PenPay asks M-Pesa itself: here after 3 s instead of the usual 30 s, to spare you.")
+
+
+async def _give_code(world: World, transaction_id: str, say: Say) -> None:
+    code = await _mailed_code(world)
+    say("Deriv has mailed her a code; she gives it to PenPay.")
+    path = f"{_WITHDRAWALS}/{transaction_id}/confirm"
+    (await world.api.post(path, json={"verification_code": code})).raise_for_status()
+
+
+async def _give_code_full_wallet(world: World, transaction_id: str, say: Say) -> None:
+    say("M-Pesa will refuse to pay: her wallet would hold too much.")
+    world.sandbox.daraja.faults.add(
+        FaultRule(fault=ForcedResult(code="8", text="Declined due to limit rule"), msisdn=PHONE.msisdn, times=1)
+    )
+    await _give_code(world, transaction_id, say)
+
+
+async def _mailed_code(world: World) -> str:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            response = await world.api.get(f"{world.daraja_url}/sandbox/deriv/mail")
+            unused = [mail for mail in _json(response)["mails"] if not mail["is_used"]]
+            if unused:
+                return str(unused[0]["code"])
+            await world.system.clock.sleep(100)
 
 
 async def _show_prompt(world: World, say: Say) -> None:
@@ -109,6 +137,23 @@ STORIES: Final = (
         status="COMPLETED",
         recovered_by="stk_query",
     ),
+    Story(
+        name="withdrawal",
+        opening="A withdrawal of USD 8.00 from Deriv to M-Pesa.",
+        usd_cents=800,
+        answer=_give_code,
+        status="COMPLETED",
+        route=_WITHDRAWALS,
+    ),
+    Story(
+        name="payout_refused",
+        opening="A withdrawal of USD 5.00 that M-Pesa refuses to pay: the dollars go back to Deriv.",
+        usd_cents=500,
+        answer=_give_code_full_wallet,
+        status="REVERSED",
+        failure_code="payout_failed",
+        route=_WITHDRAWALS,
+    ),
 )
 
 
@@ -120,11 +165,12 @@ async def tell(story: Story, world: World, say: Say) -> dict[str, Any]:
         "deriv_login_id": LOGIN_ID,
         "idempotency_key": f"demo-{story.name}",
     }
-    response = await world.api.post("/api/v1/deposits", json=body)
+    response = await world.api.post(story.route, json=body)
     response.raise_for_status()
     created = _json(response)
-    say(f"POST /api/v1/deposits → 202, transaction {created['id']}, {created['kes_cents'] // 100:,} shillings asked.")
-    await story.answer(world, say)
+    shillings = f"{created['kes_cents'] // 100:,} shillings {'asked' if story.route == _DEPOSITS else 'to come'}"
+    say(f"POST {story.route} → 202, transaction {created['id']}, {shillings}.")
+    await story.answer(world, created["id"], say)
     return await _ended(world, created["id"], say)
 
 

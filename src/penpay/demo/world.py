@@ -8,19 +8,23 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from penpay.application.identity.deriv_tokens import BindDerivToken
 from penpay.application.identity.users import CreateUser
+from penpay.application.mobile_money.c2b import RegisterPull
 from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
 from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.postings import DERIV_AGENT
-from penpay.bootstrap import Ports, Sandbox, System, build, real_ports
+from penpay.bootstrap import Ports, Sandbox, System, build, kept_certificate, real_ports
 from penpay.config import SandboxSettings, Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
+from penpay.domain.mobile_money.c2b import PullRegistration
 from penpay.domain.mobile_money.errors import CustomerExists
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
@@ -30,6 +34,7 @@ from penpay.presentation.http.serving import serving
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.book import Account, AgentTerms
 from penpay.sandbox.deriv.limits import RateLimits
+from penpay.sandbox.log import INBOX_PATH
 
 PHONE: Final = PhoneNumber.parse("254708374149")
 PIN: Final = "1234"
@@ -38,6 +43,7 @@ AGENT_LOGIN_ID: Final = "CR90000062"
 SHORT_CODE: Final = "174379"
 WALLET: Final = Money(5_000_000, Currency.KES)
 """What the subscriber has at the start."""
+CLIENT_TOKEN: Final = "sandbox-client-one"  # noqa: S105  (opens an account of the simulator's)
 AGENT_FUNDS: Final = Money(1_000_000, Currency.USD)
 RATE: Final = "129.5"
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
@@ -58,6 +64,7 @@ class World:
 
 def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int, deriv_port: int) -> Settings:
     """Settings of a demo in this folder. Its secrets are drawn anew, and worth nothing outside it."""
+    operator_database = f"sqlite+aiosqlite:///{folder / 'operator.db'}"
 
     def secret() -> str:
         return ports.random.token_bytes(16).hex()
@@ -69,13 +76,17 @@ def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int
         {
             "APP_ENV": "demo",
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'penpay.db'}",
-            "OPERATOR_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'operator.db'}",
+            "OPERATOR_DATABASE_URL": operator_database,
             "MPESA_CONSUMER_KEY": secret(),
             "MPESA_CONSUMER_SECRET": secret(),
             "MPESA_SHORT_CODE": SHORT_CODE,
             "MPESA_PASSKEY": secret(),
             "MPESA_CALLBACK_URL": f"http://127.0.0.1:{api_port}/api/v1/callbacks/stk",
             "MPESA_BASE_URL": f"http://127.0.0.1:{daraja_port}",
+            "MPESA_INITIATOR_NAME": "penpay",
+            "MPESA_INITIATOR_PASSWORD": secret(),
+            "MPESA_CERTIFICATE": str(kept_certificate(operator_database, ports.clock.now())),
+            "MPESA_PULL": "on",
             "DERIV_ENDPOINT": f"ws://127.0.0.1:{deriv_port}",
             "DERIV_APP_ID": "1089",
             "DERIV_TOKEN": secret(),
@@ -83,6 +94,7 @@ def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int
             "PENPAY_FIELD_KEYS": f"demo:{key()}",
             "PENPAY_MASTER_KEY": key(),
             "PENPAY_STK_FIRST_QUERY_SECONDS": "3",
+            "PENPAY_PAYOUT_FIRST_STATUS_SECONDS": "3",
             "PENPAY_HTTP_PORT": str(api_port),
         }
     )
@@ -155,7 +167,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 async def seed_sandbox(sandbox: Sandbox, settings: SandboxSettings) -> None:
-    """A subscriber with shillings and a PIN, our agent account at Deriv with dollars, and her account there.
+    """A subscriber with shillings, our PayBill's pull list, our agent account at Deriv with dollars, and hers.
 
     Each part is made where it is missing, so a repeat finishes what an interrupted one has begun. The agent's token is
     the one that is set now.
@@ -163,6 +175,16 @@ async def seed_sandbox(sandbox: Sandbox, settings: SandboxSettings) -> None:
     with suppress(CustomerExists):
         await sandbox.operator.register_subscriber(PHONE, PIN)
     await sandbox.operator.issue_float(PHONE, WALLET, "demo-opening")
+    await sandbox.operator.do(
+        RegisterPull(
+            registration=PullRegistration(
+                short_code=settings.mpesa_short_code,
+                nominated=PHONE,
+                callback_url=f"{settings.mpesa_base_url}{INBOX_PATH}",
+                registered_at=sandbox.clock.now(),
+            )
+        )
+    )
     await sandbox.deriv_book.open_account(
         Account(
             login_id=settings.deriv_login_id,
@@ -176,7 +198,9 @@ async def seed_sandbox(sandbox: Sandbox, settings: SandboxSettings) -> None:
     token = settings.deriv_token.get_secret_value()
     await sandbox.deriv_book.set_token(settings.deriv_login_id, token, "read payments")
     await sandbox.deriv_book.open_account(
-        Account(login_id=LOGIN_ID, first_name="User One", last_name="Client", email="user_one@penpay.example")
+        Account(login_id=LOGIN_ID, first_name="User One", last_name="Client", email="user_one@penpay.example"),
+        token=CLIENT_TOKEN,
+        scopes="read payments",
     )
 
 
@@ -194,6 +218,9 @@ async def seed_system(system: System) -> str:
     )
     await system.executor.execute(
         FundAccount(account=DERIV_AGENT, amount=AGENT_FUNDS, reference="demo-opening", entered_by="demo")
+    )
+    await system.executor.execute(
+        BindDerivToken(deriv_login_id=DerivLoginId(LOGIN_ID), token=CLIENT_TOKEN, good_for=timedelta(days=30))
     )
     rate = await system.executor.execute(
         EnterRate(

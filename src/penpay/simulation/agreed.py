@@ -189,4 +189,4 @@ _ON_WALLETS: Final = f"""
     SELECT a.code {_DEPOSITS_ENTRIES} JOIN transactions t ON t.id = coalesce(j.transaction_id, r.transaction_id)
     WHERE a.code LIKE 'wallet:%' AND (a.owner_id IS NULL OR a.owner_id <> t.user_id)"""
 _OTHER_REVENUE: Final = f"""
-    SELECT j.kind {_DEPOSITS_ENTRIES} WHERE a.type = 'REVENUE' AND j.kind <> 'deposit_converted'"""
+    SELECT j.kind {_DEPOSITS_ENTRIES} WHERE a.code LIKE 'revenue:%' AND j.kind <> 'deposit_converted'"""

@@ -81,6 +81,10 @@ class Books:
         """Rows of the database of the operator that people use over its own interface."""
         return self._rows("mobile_money.db", query, parameters)
 
+    def merchants(self, query: str, *parameters: Any) -> list[Row]:
+        """Rows of the database under the Daraja of another merchant."""
+        return self._rows("merchant.db", query, parameters)
+
     def payments(self) -> Iterator[Payment]:
         """Every transaction with its evidence and reviews."""
         requests = self.ours("SELECT * FROM mpesa_requests")

@@ -16,7 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
-from penpay.application.payments.rows import ReviewReason, WebhookOutcome
+from penpay.application.payments.rows import ReviewReason
+from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.deriv.gateway import TransferOutcome
 from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
 from penpay.domain.payments import evidence, transaction

@@ -125,6 +125,13 @@ class Cursor:
     async def fetchall(self) -> list[Any]:
         return self._raw.fetchall()
 
+    async def fetchmany(self, size: int) -> list[Any]:
+        """What is read by and by, as of one moment."""
+        return self._raw.fetchmany(size)
+
+    async def fetchone(self) -> Any:
+        return self._raw.fetchone()
+
     async def close(self) -> None:
         self._raw.close()
 

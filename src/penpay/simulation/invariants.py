@@ -110,10 +110,12 @@ def _shillings(world: World, books: Books) -> Iterator[str]:
         yield f"I2: mpesa:collection holds {books.balance('mpesa:collection')}, its pushes {booked_in_all}"
     held = {row["code"]: row["balance_cents"] for row in books.operators("SELECT * FROM ledger_accounts")}
     merchant = sum(cents for code, cents in held.items() if code.startswith("merchant:"))
-    if merchant != sum(paid.values()):
-        yield f"I2: the operator holds {merchant} for us, and {sum(paid.values())} was paid on the handsets"
+    bills = world.oracle.bills_cents
+    if merchant != sum(paid.values()) + bills:
+        yield f"I2: the operator holds {merchant} for us, and {sum(paid.values()) + bills} was paid on the handsets"
     wallets = sum(cents for code, cents in held.items() if code.startswith("subscriber:"))
     left = WALLET_CENTS * len(world.template.people) - sum(world.oracle.spent_cents.values())
+    left += world.oracle.bill_wallets_cents - bills
     if wallets != left:
         yield f"I2: the operator's subscribers hold {wallets}, and {left} is left on the handsets"
 
@@ -251,7 +253,7 @@ def _audited(_: World, books: Books) -> Iterator[str]:
             times = noted.get((f"{kind}.claimed", identifier(row["id"])), 0)
             if times != row["fence"]:
                 yield f"I10: a {kind} was claimed {row['fence']} times, and {times} are noted"
-    for row in books.ours("SELECT id, outcome FROM webhook_logs"):
+    for row in books.ours("SELECT id, outcome FROM webhook_logs WHERE source = 'daraja_stk'"):
         refused, applied = row["outcome"].startswith("REFUSED"), row["outcome"] != "RECEIVED"
         first = "webhook.refused" if refused else "webhook.received"
         for action in (first,) if refused or not applied else (first, "webhook.applied"):

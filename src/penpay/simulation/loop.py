@@ -21,8 +21,8 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-_STEPS_AT_MOST: Final = 120_000
-"""A seed takes some ten thousand steps; more than this is a loop that does not end."""
+_STEPS_AT_MOST: Final = 300_000
+"""A seed takes some ten thousand steps, one with a business many times that; more is a loop that does not end."""
 MICROSECONDS: Final = 1_000_000
 START: Final = datetime(2026, 1, 1, 6, tzinfo=UTC)
 """When virtual time begins, unless a world begins elsewhere."""

@@ -28,6 +28,8 @@ _DERIV_CALLS: Final = ("paymentagent_transfer", "statement", "authorize")
 """The calls that have crash points."""
 _STATEMENT: Final = "call statement"
 _DARAJA: Final = ("/mpesa/", "/oauth/")
+_TOLD: Final = ("/api/v1/callbacks", "/api/webhooks/c2b")
+"""Where M-Pesa tells us of what has happened."""
 FOREIGN: Final = "203.0.113.77"
 """Nobody we take callbacks from."""
 _READ_SECONDS: Final = 30
@@ -160,7 +162,7 @@ class Network:
             await asyncio.sleep(_READ_SECONDS)
             raise httpx.ReadTimeout("no answer", request=request)
         server = self._chance.choice(alive)
-        if path.startswith("/api/v1/callbacks") and self._nemesis.strikes(Hazard.REQUEST_DOUBLED):
+        if path.startswith(_TOLD) and self._nemesis.strikes(Hazard.REQUEST_DOUBLED):
             self._notes.trace(f"doubled {_short(path)}")
             self._loop.start(self._deliver_again(server, request, body, current_process()), None, "doubled")
         return await self._served(server, request, body, current_process())
@@ -186,7 +188,7 @@ class Network:
         outcome: asyncio.Future[_Answer] = self._loop.create_future()
         is_ours = path.startswith("/api/")
         hangs_up = is_ours and self._nemesis.strikes(Hazard.HANG_UP)
-        is_callback = path.startswith("/api/v1/callbacks")
+        is_callback = path.startswith(_TOLD)
         address = FOREIGN if is_callback and self._nemesis.strikes(Hazard.FOREIGN_ADDRESS) else "127.0.0.1"
         delivered = Delivered(path, address, body)
         self._tap.request(delivered)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from penpay.domain.mobile_money.customer import EAST_AFRICA
@@ -55,6 +55,23 @@ class Rates:
     """When a user asked who was told that there is no rate, and when she was told."""
 
 
+class Business(Protocol):
+    """What a business knows of its own payments."""
+
+    @property
+    def kept_cents(self) -> int:
+        """What was paid to it on handsets, less what the operator has given back."""
+        ...
+
+    def request(self, request: Delivered) -> None:
+        """A request has reached its server."""
+        ...
+
+    def answered_with(self, sender: Process | None, request: Delivered, status: int) -> None:
+        """A server has answered."""
+        ...
+
+
 class Oracle:
     """Keeps the tallies of one run."""
 
@@ -77,6 +94,10 @@ class Oracle:
         """By phone: what has left it."""
         self.credited_cents = 0
         """What strangers have paid to our agent account at Deriv."""
+        self.business: Business | None = None
+        """What is known of the business, where there is one."""
+        self.bill_wallets_cents = 0
+        """What its payers had when they began."""
         self.heard: list[Heard] = []
         """Every callback we said we had taken, true or forged."""
         self.receipts: list[str] = []
@@ -98,6 +119,8 @@ class Oracle:
     def request(self, request: Delivered) -> None:
         """A request has reached its server."""
         path = request.path
+        if self.business is not None:
+            self.business.request(request)
         if path.startswith(_CALLBACK):
             self.posted.append((request, None))
             if (reference := self.reference_of(path)) is not None:
@@ -114,6 +137,8 @@ class Oracle:
     def answered(self, sender: Process | None, request: Delivered, status: int) -> None:
         """A server has answered; whether that arrives is another matter. What we said we had taken must not be lost."""
         path = request.path
+        if self.business is not None:
+            self.business.answered_with(sender, request, status)
         if not path.startswith(_CALLBACK):
             return
         self.posted.append((request, status))
@@ -122,6 +147,11 @@ class Oracle:
             self._compare(path, request.body)
             if path not in self._asked:
                 self.strange.append(path)
+
+    @property
+    def bills_cents(self) -> int:
+        """What was paid to the business on handsets, less what the operator has given back of it."""
+        return 0 if self.business is None else self.business.kept_cents
 
     def reference_of(self, path: str) -> str | None:
         """The AccountReference of the push that gave this address to M-Pesa; None for any other address."""

@@ -11,7 +11,8 @@ from uuid import UUID
 import httpx
 from sqlalchemy import select
 
-from penpay.application.payments.rows import WebhookOutcome
+from penpay.application.payments.callbacks import STK_SOURCE
+from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.engine import reading
 from penpay.infrastructure.sql.payments import WebhookRepository
@@ -79,7 +80,7 @@ async def _kept(world: World) -> Counter[_Posted]:
     life = world.lives[0]
     repository = WebhookRepository(FieldCipher(world.settings.key_ring, life.system.random))
     async with reading(life.system.engine).connect() as connection:
-        rows = (await connection.execute(select(webhook_logs))).all()
+        rows = (await connection.execute(select(webhook_logs).where(webhook_logs.c.source == STK_SOURCE))).all()
     kept = Counter[_Posted]()
     for row in rows:
         body = repository.body(row)

@@ -113,12 +113,39 @@ class Hazard(StrEnum):
     OPERATOR_REPLY_LOST = "operator_reply_lost"
     OPERATOR_SLOW_NETWORK = "operator_slow_network"
     OPERATOR_HANG_UP = "operator_hang_up"
+    NO_LIST = "no_list"
+    """M-Pesa lists no payments to our number: nobody has registered it for that."""
+    MERCHANT = "merchant"
+    """Another merchant uses the rest of Daraja, at a sandbox of its own; no fault, but a place for some."""
+    MERCHANT_CRASH = "merchant_crash"
+    """That sandbox does."""
+    MERCHANT_REQUEST_LOST = "merchant_request_lost"
+    MERCHANT_REPLY_LOST = "merchant_reply_lost"
+    MERCHANT_SPOILT = "merchant_spoilt"
+    """The answer to a call is rubbish; done or not."""
+    MERCHANT_TOLD_LOST = "merchant_told_lost"
+    """Results, confirmations and notices are never sent."""
+    MERCHANT_TOLD_TWICE = "merchant_told_twice"
+    MERCHANT_TOLD_LATE = "merchant_told_late"
+    MERCHANT_TOLD_FIRST = "merchant_told_first"
+    """A Result comes before the answer to its call."""
+    MERCHANT_QUEUED = "merchant_queued"
+    """Requests wait too long, and are carried out all the same."""
+    COLLECTIONS = "collections"
+    """A business bills, sells and is paid at its PayBill; no fault, but a place for most of those above."""
 
 
-DRAWN_LAST: Final = frozenset(list(Hazard)[list(Hazard).index(Hazard.ENDURING) :])
+DRAWN_LAST: Final = frozenset(
+    list(Hazard)[list(Hazard).index(Hazard.ENDURING) : list(Hazard).index(Hazard.COLLECTIONS)]
+)
 """They are drawn after everything else and from chance of their own, so that they move no other draw."""
-OPERATORS: Final = frozenset(list(Hazard)[list(Hazard).index(Hazard.MOBILE_MONEY) :])
+_ALL: Final = tuple(Hazard)
+OPERATORS: Final = frozenset(_ALL[_ALL.index(Hazard.MOBILE_MONEY) : _ALL.index(Hazard.NO_LIST)])
 """What happens at the operator of mobile money, where it is used at all."""
+_BUSINESS_IN: Final = 16
+"""In one of so many seeds there is a business; it takes as long as several deposits."""
+MERCHANTS: Final = frozenset(_ALL[_ALL.index(Hazard.MERCHANT) : _ALL.index(Hazard.COLLECTIONS)])
+"""What happens to another merchant, where there is one."""
 _PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 120, Level.EXTREME: 600}
 
 
@@ -188,7 +215,7 @@ def draw_profile(chance: random.Random) -> Profile:
             if chance.randrange(12) < share:
                 hazards[hazard] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
 
-    draw(hazard for hazard in Hazard if hazard not in DRAWN_LAST)
+    draw(hazard for hazard in Hazard if hazard not in DRAWN_LAST and hazard is not Hazard.COLLECTIONS)
     profile = Profile(
         users=chance.randint(1, 3),
         deposits=chance.randint(1, 2),
@@ -199,7 +226,10 @@ def draw_profile(chance: random.Random) -> Profile:
         limited_queries=chance.randrange(6) == 0,
     )
     draw(hazard for hazard in Hazard if hazard in DRAWN_LAST)
-    if Hazard.MOBILE_MONEY not in hazards:
-        for hazard in OPERATORS & hazards.keys():
-            del hazards[hazard]
+    for place, there in ((Hazard.MOBILE_MONEY, OPERATORS), (Hazard.MERCHANT, MERCHANTS)):
+        if place not in hazards:
+            for hazard in there & hazards.keys():
+                del hazards[hazard]
+    if chance.randrange(_BUSINESS_IN) == 0:
+        hazards[Hazard.COLLECTIONS] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
     return profile

@@ -88,7 +88,7 @@ def break_daraja(
                 share = max(1, profile.permille(hazard) // len(faults))
                 plan.add(FaultRule(fault=fault, times=None, permille=share))
     causes = [(fault, hazard) for hazard, faults in menu.items() for fault in faults]
-    take = _noted(plan.take, causes, notes)
+    take = noted(plan.take, causes, notes)
 
     def taking(*arguments: Any, **options: Any) -> Any:
         struck = take(*arguments, **options)
@@ -138,7 +138,7 @@ def break_deriv(
                         deriv.FaultRule(fault=fault, call=call, times=None, chance_ppm=share // 4, on_dry_run=True)
                     )
     causes = [(fault, hazard) for hazard, faults in menu.items() for _, fault in faults]
-    strike = _noted(plan.strike_call, causes, notes)
+    strike = noted(plan.strike_call, causes, notes)
 
     def striking(call: str, **options: Any) -> Any:
         if call == _TRANSFER and is_agent_empty():
@@ -147,10 +147,10 @@ def break_deriv(
         return strike(call, **options)
 
     plan.strike_call = striking  # type: ignore[method-assign]  # as above
-    plan.strike_push = _noted(plan.strike_push, causes, notes)  # type: ignore[method-assign]  # as above
+    plan.strike_push = noted(plan.strike_push, causes, notes)  # type: ignore[method-assign]  # as above
 
 
-def _noted(strike: Callable[..., Any], causes: Sequence[tuple[Any, Hazard]], notes: Notes) -> Callable[..., Any]:
+def noted(strike: Callable[..., Any], causes: Sequence[tuple[Any, Hazard]], notes: Notes) -> Callable[..., Any]:
     """The same draw from a plan, which also counts what struck.
 
     Two hazards may hold equal faults, so it is the very fault that tells; and all of them are kept alive for that.

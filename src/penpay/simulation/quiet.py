@@ -13,6 +13,8 @@ _DUE: Final = """
     UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM deriv_transfers WHERE due_at IS NOT NULL
     UNION ALL SELECT due_at FROM webhook_logs WHERE outcome = 'RECEIVED'
     UNION ALL SELECT recorded_at FROM command_batches WHERE pending_rows IS NOT NULL
+    UNION ALL SELECT due_at FROM pos_sales WHERE due_at IS NOT NULL
+    UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM till_pushes WHERE due_at IS NOT NULL
 """
 _PROMPTED: Final = "SELECT due_at FROM stk_pushes WHERE state = 'PROMPTED'"
 _LEASES: Final = """

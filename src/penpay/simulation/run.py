@@ -6,10 +6,11 @@ import gc
 import logging
 import random
 import shutil
+import sqlite3
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from penpay.presentation.operator.app import create_operator_app
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.simulation import coverage
+from penpay.simulation.collections.business import Business
+from penpay.simulation.collections.checks import check_business
 from penpay.simulation.database import Connection
 from penpay.simulation.endings import Ending, endings
 from penpay.simulation.escapes import sealed
@@ -32,7 +35,10 @@ from penpay.simulation.invariants import check
 from penpay.simulation.loop import START, Escape, SimLoop, Stuck
 from penpay.simulation.mobile_money.checks import check_country
 from penpay.simulation.mobile_money.country import Country
+from penpay.simulation.mobile_money.market import Market, check_market
 from penpay.simulation.mobile_money.members import Members
+from penpay.simulation.mobile_money.merchant_sandbox import DATABASE as MERCHANTS_DATABASE
+from penpay.simulation.mobile_money.merchant_sandbox import fund_merchant
 from penpay.simulation.mobile_money.opening import copy_database, make_members
 from penpay.simulation.network import Network
 from penpay.simulation.people import Person
@@ -44,6 +50,7 @@ from penpay.simulation.template import (
     PIN_LOG2_COST,
     SEEDED_BEFORE,
     Template,
+    list_payments,
     opening_of,
     seed_sandbox,
     seed_system,
@@ -112,6 +119,8 @@ class Simulator:
         self._template.copy_to(folder, opening_of(seed, profile, begins_at, max_age))
         if profile.level(Hazard.MOBILE_MONEY):
             copy_database(self._template.folder, folder)
+        if profile.level(Hazard.MERCHANT):
+            shutil.copyfile(self._template.folder / MERCHANTS_DATABASE, folder / MERCHANTS_DATABASE)
         try:
             self._runs += 1
             with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
@@ -147,11 +156,16 @@ class Simulator:
                 script=script,
                 keep_trace=keep_trace,
             )
-            country = self._country(world)
+            country, market = self._country(world), self._market(world)
+            business = _business(world)
             try:
                 loop.run_until_complete(world.live(begin))
                 if country is not None:
                     broken.extend(loop.run_until_complete(check_country(country, world.books)))
+                if business is not None:
+                    broken.extend(loop.run_until_complete(check_business(business, world.books)))
+                if market is not None:
+                    broken.extend(check_market(market, world.books))
                 broken.extend(loop.run_until_complete(check(world, log.records)))
             except Unsettled as unsettled:
                 broken.extend([str(unsettled), *map(str, log.records)])
@@ -190,9 +204,27 @@ class Simulator:
         world.beside.append(country)
         return country
 
+    @staticmethod
+    def _market(world: World) -> Market | None:
+        """Where another merchant uses Daraja, if there is one in this seed."""
+        if not world.profile.level(Hazard.MERCHANT):
+            return None
+        market = Market(world)
+        world.beside.append(market)
+        return market
+
     def close(self) -> None:
         """Remove what was made."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _business(world: World) -> Business | None:
+    """The business that Collections is used in, if there is one in this seed."""
+    if not world.profile.level(Hazard.COLLECTIONS):
+        return None
+    business = Business(world)
+    world.beside.append(business)
+    return business
 
 
 @contextmanager
@@ -234,29 +266,44 @@ def _make_template(folder: Path, operator_app: FastAPI) -> tuple[Template, Membe
     with _undisturbed(), _errors(), sealed(loop, random.Random("template")):  # noqa: S311  (as above)
         people = loop.run_until_complete(_seeded(loop, settings))
         members = loop.run_until_complete(make_members(loop, settings, folder, operator_app))
+        loop.run_until_complete(_listed(loop, settings))
         loop.close()
     template = Template(folder, people)
     coverage.watch(folder / "penpay.db")
     template.seal()
+    with _undisturbed(), _errors():
+        _make_merchant(folder, settings)
     return template, members
 
 
-async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
-    chance = random.Random("template/chance")  # noqa: S311  (repeatable on purpose)
+def _make_merchant(folder: Path, settings: Settings) -> None:
+    loop = SimLoop(random.Random("template/merchant"))  # noqa: S311  (repeatable on purpose)
+    with sealed(loop, random.Random("template/merchant")):  # noqa: S311  (as above)
+        loop.run_until_complete(fund_merchant(settings, _seeding_ports(loop, "merchant"), folder))
+        loop.close()
+    with closing(sqlite3.connect(folder / MERCHANTS_DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _seeding_ports(loop: SimLoop, purpose: str) -> Ports:
+    chance = random.Random(f"template/{purpose}")  # noqa: S311  (repeatable on purpose)
 
     async def connect(path: str) -> Connection:
         return Connection(path, chance=chance, faults=None, trace=lambda _: None)
 
     clock = SimClock(loop, chance)
     clock.skew = -SEEDED_BEFORE
-    ports = Ports(
+    return Ports(
         clock=clock,
         random=SimRandom(chance),
         http=Network.idle_client,
         deriv=Network.no_deriv,
         database=connect,
     )
-    sandbox = Sandbox(
+
+
+def _seeding_sandbox(settings: Settings, ports: Ports) -> Sandbox:
+    return Sandbox(
         settings,
         ports,
         switches=DarajaSwitches(),
@@ -264,6 +311,20 @@ async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
         deriv_limits=RateLimits(),
         pin_log2_cost=PIN_LOG2_COST,
     )
+
+
+async def _listed(loop: SimLoop, settings: Settings) -> None:
+    """Comes after the rest and with chance of its own, so that it moves nothing else that is drawn."""
+    ports = _seeding_ports(loop, "list")
+    sandbox = _seeding_sandbox(settings, ports)
+    await sandbox.start()
+    await list_payments(sandbox, ports.clock.now())
+    await sandbox.stop()
+
+
+async def _seeded(loop: SimLoop, settings: Settings) -> tuple[Person, ...]:
+    ports = _seeding_ports(loop, "chance")
+    sandbox = _seeding_sandbox(settings, ports)
     await sandbox.start()
     await seed_sandbox(sandbox, settings)
     await sandbox.stop()

@@ -113,6 +113,8 @@ def begin(world: World) -> list[asyncio.Task[None]]:
     (spent,) = world.books.operators("SELECT DISTINCT coalesce(day_total_cents, 0) cents FROM operator_customers")
     for person in world.people:
         world.oracle.has_paid(person.msisdn, spent["cents"])
+    if world.profile.level(Hazard.NO_LIST):
+        world.reach(f"fault {Hazard.NO_LIST}")
     _hand_out_phones(world)
     return [world.loop.start(work(), None, "background") for work in _background(world)]
 

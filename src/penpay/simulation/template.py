@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from penpay.application.identity.users import CreateUser
+from penpay.application.mobile_money.c2b import RegisterPull
 from penpay.application.payments.fx import ApproveRate, EnterRate
 from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.postings import DERIV_AGENT
@@ -20,6 +21,7 @@ from penpay.bootstrap import Ports, Sandbox, System
 from penpay.config import Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
+from penpay.domain.mobile_money.c2b import PullRegistration
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
@@ -52,6 +54,8 @@ class Opening:
     rate_valid_from: datetime
     paid_cents: int
     """What each subscriber has paid on this day already."""
+    lists_payments: bool
+    """Whether M-Pesa lists the payments to our number."""
 
 
 def opening_of(seed: int, profile: Profile, at: datetime, max_age: timedelta) -> Opening:
@@ -62,7 +66,7 @@ def opening_of(seed: int, profile: Profile, at: datetime, max_age: timedelta) ->
         age = max_age + timedelta(seconds=chance.randint(-40, 120))
     if profile.level(Hazard.DAILY_LIMIT):
         left_cents = chance.randint(0, 12_000) * 100  # of the order of one deposit
-    return Opening(at, at - age, DAILY_CENTS - left_cents)
+    return Opening(at, at - age, DAILY_CENTS - left_cents, not profile.level(Hazard.NO_LIST))
 
 
 def _written(moment: datetime) -> str:
@@ -83,6 +87,9 @@ class Template:
             shutil.copyfile(self.folder / name, folder / name)
         with closing(sqlite3.connect(folder / "penpay.db")) as connection, connection:
             connection.execute("UPDATE fx_rates SET valid_from = ?", (_written(opening.rate_valid_from),))
+        if not opening.lists_payments:
+            with closing(sqlite3.connect(folder / "operator.db")) as connection, connection:
+                connection.execute("DELETE FROM operator_pull_registrations")
         if opening.paid_cents:
             with closing(sqlite3.connect(folder / "operator.db")) as connection, connection:
                 connection.execute(
@@ -150,6 +157,17 @@ async def seed_sandbox(sandbox: Sandbox, settings: Settings) -> None:
         token=settings.deriv_token.get_secret_value(),
         scopes="read payments",
     )
+
+
+async def list_payments(sandbox: Sandbox, at: datetime) -> None:
+    """Have M-Pesa list the payments to our number from this moment on, before anything else happens."""
+    registration = PullRegistration(
+        short_code=SHORT_CODE,
+        nominated=_phone(1),
+        callback_url=f"http://127.0.0.1:{API_PORT}/api/v1/pulled",
+        registered_at=at,
+    )
+    await sandbox.operator.do(RegisterPull(registration=registration))
 
 
 async def seed_system(system: System, ports: Ports) -> tuple[Person, ...]:

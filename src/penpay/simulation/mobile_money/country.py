@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from penpay.simulation.books import Books
 from penpay.simulation.mobile_money.asking import Counter
 from penpay.simulation.mobile_money.customers import Customers
-from penpay.simulation.mobile_money.hazards import at_the_operator
+from penpay.simulation.mobile_money.hazards import AT_THE_OPERATOR, elsewhere
 from penpay.simulation.mobile_money.installation import Installation, settings_at, uncovered
 from penpay.simulation.mobile_money.members import Desk, Members
 from penpay.simulation.mobile_money.oracle import OperatorOracle
@@ -35,7 +35,7 @@ class Country:
         self.members = members
         self.installation = Installation(
             loop=world.loop,
-            profile=at_the_operator(world.profile),
+            profile=elsewhere(world.profile, AT_THE_OPERATOR),
             notes=world,
             chance=lambda purpose: chance(f"operator/{purpose}"),
             settings=settings_at(world.settings, world.folder),

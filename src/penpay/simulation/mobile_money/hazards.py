@@ -1,4 +1,4 @@
-"""What goes wrong at the operator: the same as can at our side, drawn and counted under names of its own."""
+"""What goes wrong elsewhere: the same as can at our side, drawn and counted under names of its own."""
 
 from __future__ import annotations
 
@@ -24,24 +24,34 @@ AT_THE_OPERATOR: Final[Mapping[Hazard, Hazard]] = {
 """By what the nemesis knows: its name at the operator. One side's faults excuse nothing at the other."""
 
 
-def at_the_operator(profile: Profile) -> Profile:
-    """The same world as the operator's own nemesis sees it."""
-    hazards = {known: level for known, ours in AT_THE_OPERATOR.items() if (level := profile.level(ours))}
+AT_THE_MERCHANT: Final[Mapping[Hazard, Hazard]] = {
+    Hazard.CRASH: Hazard.MERCHANT_CRASH,
+    Hazard.REQUEST_LOST: Hazard.MERCHANT_REQUEST_LOST,
+    Hazard.REPLY_LOST: Hazard.MERCHANT_REPLY_LOST,
+}
+"""The same for another merchant and its sandbox."""
+
+
+def elsewhere(profile: Profile, names: Mapping[Hazard, Hazard]) -> Profile:
+    """The same world as a nemesis sees it that knows hazards by other names."""
+    hazards = {known: level for known, ours in names.items() if (level := profile.level(ours))}
     return replace(profile, hazards=hazards)
 
 
-class OperatorNotes:
-    """Writes down what happens at the operator, apart from what happens to us."""
+class NotesFrom:
+    """Writes down what happens elsewhere, apart from what happens to us."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, where: str, names: Mapping[Hazard, Hazard]) -> None:
         self._notes = notes
+        self._where = where
+        self._names = names
 
     def trace(self, line: str) -> None:
-        self._notes.trace(f"operator: {line}")
+        self._notes.trace(f"{self._where}: {line}")
 
     def reach(self, place: str) -> None:
         kind, _, what = place.partition(" ")
         if kind == "fault":
-            self._notes.reach(f"fault {AT_THE_OPERATOR[Hazard(what)]}")
+            self._notes.reach(f"fault {self._names.get(Hazard(what), what)}")
         else:
-            self._notes.reach(f"operator {place}")
+            self._notes.reach(f"{self._where} {place}")

@@ -21,7 +21,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.presentation.operator.process import bind
 from penpay.simulation.database import CommitFate, Connection, StatementFate
 from penpay.simulation.loop import Process, SimLoop
-from penpay.simulation.mobile_money.hazards import OperatorNotes
+from penpay.simulation.mobile_money.hazards import AT_THE_OPERATOR, NotesFrom
 from penpay.simulation.nemesis import Nemesis, Notes
 from penpay.simulation.network import Delivered, Host, Network
 from penpay.simulation.ports import SimClock, SimRandom
@@ -73,7 +73,7 @@ def uncovered(balances: Iterable[tuple[str, int]]) -> list[str]:
     return broken
 
 
-class _Unheard:
+class Unheard:
     """Nobody listens on the way: clients tell what they were answered."""
 
     def request(self, request: Delivered) -> None:
@@ -121,7 +121,7 @@ class Installation:
         `skew`: how far its clocks are ahead of the true time.
         """
         self._loop = loop
-        self._notes = OperatorNotes(notes)
+        self._notes = NotesFrom(notes, "operator", AT_THE_OPERATOR)
         self._chance = chance
         self._settings = settings
         self._app = app
@@ -143,7 +143,7 @@ class Installation:
             chance=chance("network"),
             nemesis=self.nemesis,
             notes=self._notes,
-            tap=_Unheard(),
+            tap=Unheard(),
             has_open_transaction=is_within_a_transaction,
         )
         self._host = self.network.hosts[("127.0.0.1", PORT)] = Host()

@@ -10,7 +10,8 @@ from penpay.application.payments import callbacks, collecting
 from penpay.application.payments.callbacks import ApplyWebhookHandler
 from penpay.application.payments.collecting import RecordPaymentAnswerHandler
 from penpay.application.payments.deposit import CreateDepositHandler, FundDepositHandler, InitiateDepositHandler
-from penpay.application.payments.rows import DERIV_TRANSFERS, MPESA_REQUESTS, PAYERS, TRANSACTIONS, WebhookOutcome
+from penpay.application.payments.rows import DERIV_TRANSFERS, MPESA_REQUESTS, PAYERS, TRANSACTIONS
+from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.application.wallet import postings
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
@@ -102,6 +103,13 @@ def _named_by_the_callback(right: Function) -> Function:
         return right(self, command, callback, work)
 
     return told
+
+
+def _nobody_elses(_: Function) -> Function:
+    def may_be_anothers(work: Any, request: Any, heard_id: Any) -> bool:  # noqa: ARG001  (it looks for no other push)
+        return False
+
+    return may_be_anothers
 
 
 def _failure_not_asked_about(right: Function) -> Function:
@@ -279,3 +287,17 @@ BELIEVING: Final = (
         replacements=(Replacement(FundDepositHandler, "handle", _to_one_account),),
     ),
 )
+
+IDENTITY: Final[tuple[Mutant, ...]] = (
+    Mutant(
+        name="any_owner_believed",
+        bug="What M-Pesa tells of an id that only a callback named is taken for this push, whoever else may own it.",
+        breaks=("I2", "I4", "I6"),
+        within=150,
+        hazards=dict.fromkeys((Hazard.FORGER, Hazard.PUSH_SPOILT, Hazard.CALLBACK_LOST, Hazard.CARELESS_PAYER), _MUCH),
+        users=3,
+        alone=True,
+        replacements=(Replacement(collecting, "_may_be_anothers", _nobody_elses),),
+    ),
+)
+"""Needs several faults at once: it is planted by its name, and is not on the page of those that are hunted."""

@@ -87,11 +87,10 @@ def _a_shilling_more(right: Function) -> Function:
 
 
 def _booked_whenever_told(_: Function) -> Function:
-    def incoming_credit(work: Any, *, amount: Any, reference: str, happened_at: Any) -> bool:
+    def incoming_credit(work: Any, *, amount: Any, reference: str, happened_at: Any) -> Any:
         lines = [debit(postings.DERIV_AGENT, amount), credit("suspense:USD", amount)]
         name = f"{reference}/{work.ids.new()}"
-        post(work, postings.INCOMING_CREDIT, name, lines, happened_at=happened_at)
-        return True
+        return post(work, postings.INCOMING_CREDIT, name, lines, happened_at=happened_at).journal.id
 
     return incoming_credit
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from penpay.simulation.mutants.catalogue import MUTANTS
+from penpay.simulation.mutants.catalogue import BY_NAME
 from penpay.simulation.mutants.planting import Mutant
 from penpay.simulation.profile import profile_of
 from penpay.simulation.run import Outcome, Simulator
@@ -56,7 +56,7 @@ class Catch:
 
 def named(name: str) -> Mutant:
     """The mutant of this name; raises KeyError."""
-    return {mutant.name: mutant for mutant in MUTANTS}[name]
+    return BY_NAME[name]
 
 
 def finding_of(mutant: Mutant, outcome: Outcome) -> str | None:

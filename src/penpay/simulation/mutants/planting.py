@@ -52,9 +52,19 @@ class Mutant:
     processes: int | None = None
     """How many run, for a bug that takes more than one; None for as many as are drawn."""
 
+    users: int | None = None
+    """How many people ask for deposits; None for as many as are drawn."""
+    alone: bool = False
+    """Whether nothing goes wrong but the hazards named: the rest of a world would only make the hunt slower."""
+
     def profile(self, drawn: Profile) -> Profile:
         """The world of a seed in which this bug is hunted."""
-        return replace(drawn.with_hazards(self.hazards), processes=self.processes or drawn.processes)
+        calm = replace(drawn, hazards={}) if self.alone else drawn
+        return replace(
+            calm.with_hazards(self.hazards),
+            processes=self.processes or drawn.processes,
+            users=self.users or drawn.users,
+        )
 
     @contextmanager
     def planted(self) -> Iterator[Planted]:

@@ -115,7 +115,7 @@ def _absent_is_no(right: Function) -> Function:
         transfer, transaction = transferring.transfer_and_transaction(work, command.transfer_id)
         transfer.check_fence(command.fence)
         work.audit("worker:deriv_transfer", "deriv_transfer.searched", "deriv_transfer", transfer.id, rows=0)
-        transferring._refuse(work, transfer, transaction, "not_found")  # noqa: SLF001  (what the bug would call)
+        transferring.refuse_transfer(work, transfer, transaction, "not_found", refunds=False)  # what the bug would call
 
     return handle
 

@@ -15,7 +15,7 @@ Made by `make simulate-mutants`; do not edit. The bugs are in `src/penpay/simula
 Each is planted by replacing functions of the program for the time of a run, and must be found by one of the invariants
 it is said to break, within the seeds that are said to be enough, from each of the seeds
 {", ".join(map(str, STARTS))}. "Seeds needed" counts from each of them. Where hazards are named, they are added to what
-the seed draws; `+` is as often as can be."""
+the seed draws; `+` is as often as can be, and "alone" says that nothing else goes wrong."""
 
 
 def page(catches: Sequence[Catch]) -> str:
@@ -59,4 +59,7 @@ def _seeds(catch: Catch) -> str:
 
 
 def _hazards(catch: Catch) -> str:
-    return ", ".join(f"{one}{'+' if level is Level.EXTREME else ''}" for one, level in catch.mutant.hazards.items())
+    alone = "alone: " if catch.mutant.alone else ""
+    return alone + ", ".join(
+        f"{one}{'+' if level is Level.EXTREME else ''}" for one, level in catch.mutant.hazards.items()
+    )

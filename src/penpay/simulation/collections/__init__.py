@@ -1,0 +1,1 @@
+"""A business in the simulated world: its staff, its customers, who pays it and who only says so, and what must hold."""

@@ -1,0 +1,214 @@
+"""A business in one seed: its PayBill, its staff, its payers, and what M-Pesa takes back from it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from penpay.application.collections.registering import RegistrationState
+from penpay.application.collections.reversing import ReversedBy, ReversePayment
+from penpay.application.mobile_money.approving import Actor
+from penpay.application.mobile_money.reversing import Reverse
+from penpay.bootstrap import System
+from penpay.config import Settings
+from penpay.domain.mobile_money.administrator import AdministratorRole
+from penpay.domain.mobile_money.transaction import OperatorTransactionId
+from penpay.domain.mpesa.gateway import CallOutcome, UnansweredValidation
+from penpay.domain.shared.email import Email
+from penpay.domain.shared.errors import DomainError
+from penpay.domain.shared.money import Currency, Money
+from penpay.simulation.books import identifier
+from penpay.simulation.collections.office import Office
+from penpay.simulation.collections.payers import PHONES, PIN, WALLETS, BillForger, Payers
+from penpay.simulation.collections.staff import NAMES, Board, Staff
+from penpay.simulation.collections.tally import Tally, What, Wish
+from penpay.simulation.people import API
+from penpay.simulation.profile import Hazard
+
+if TYPE_CHECKING:
+    from penpay.simulation.world import World
+
+_UNDER_WAY_SECONDS: Final = 60
+"""Longer than a request, its retries and a commit that lingers take together."""
+_MINUTE_US: Final = 60_000_000
+_PULLS_WITHIN: Final = 40
+"""Looks, a minute apart, within which M-Pesa's list must have been read once more when everything works."""
+_A_LOOK_SECONDS: Final = 5
+_PASSWORD: Final = "a-password"  # noqa: S105  (of nobody)
+_NOMINATED: Final = PHONES[0]
+
+
+def settings_of(settings: Settings, seed: int) -> Settings:
+    """The settings of a business, drawn by the seed's number: in two of three seeds it reads M-Pesa's list."""
+    return settings.model_copy(
+        update={
+            "mpesa_pull": "off" if seed % 3 == 0 else "on",
+            "pull_minutes": 15,
+            "c2b_validate": "limits" if seed % 2 else "accept",
+            "mpesa_c2b_version": "v1" if seed % 4 < 2 else "v2",  # noqa: PLR2004  (every other pair)
+        }
+    )
+
+
+class Business:
+    """Where Collections is used."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        world.settings = settings_of(world.settings, world.seed)
+        self.pulls = world.settings.mpesa_pull == "on"
+        chance = world.chance("business")
+        self._chance = chance
+        self.board = Board()
+        self.tally = Tally(world)
+        world.oracle.business = self.tally
+        self.office = Office(world, self.tally, chance)
+        self._staff = Staff(self.office, self.board, world.chance("business/staff"), self._level)
+        self._payers = Payers(world, self.board, self.tally, world.chance("business/payers"))
+        self._forger = BillForger(
+            world=world,
+            client=world.network.client(),
+            board=self.board,
+            tally=self.tally,
+            address=lambda: self.address,
+        )
+        self.address: str | None = None
+        """The path of our confirmations, once it is registered."""
+        self._is_pulled = not self.pulls
+        self._reversals: dict[str, Wish] = {}
+        self._background: list[asyncio.Task[None]] = []
+
+    @property
+    def _level(self) -> Any:
+        return self._world.profile.level(Hazard.COLLECTIONS)
+
+    def begin(self) -> list[asyncio.Task[None]]:
+        """Start everybody; those who work and those who pay are returned."""
+        world = self._world
+        world.reach(f"fault {Hazard.COLLECTIONS}")
+        self._background = [world.loop.start(self._forger.live(), None, "bill forger")]
+        acts = [world.loop.start(self._open(), None, "business")]
+        acts += [world.loop.start(self._staff.live(who), None, "staff") for who in NAMES]
+        return acts
+
+    async def _open(self) -> None:
+        """Payers get their handsets, our addresses are registered, and then people pay; M-Pesa takes some back."""
+        world = self._world
+        operator = world.sandbox.operator
+        for phone, cents in zip(PHONES, WALLETS, strict=True):
+            await world.at_sandbox(operator.register_subscriber(phone, PIN))
+            await world.at_sandbox(operator.issue_float(phone, Money(cents, Currency.KES), f"bills-{phone.msisdn}"))
+        world.oracle.bill_wallets_cents = sum(WALLETS)
+        await self._registered()
+        paying = [world.loop.start(self._payers.live(phone), None, "payer") for phone in PHONES]
+        paying.append(world.loop.start(self._reverse(), None, "reversals"))
+        try:
+            await asyncio.gather(*paying)
+        finally:
+            for task in paying:
+                task.cancel()
+
+    # -- what M-Pesa must know
+
+    async def _registered(self, tries: int = 8) -> None:
+        """Register our addresses, and that we read the list; whoever hears nothing asks again."""
+        for _ in range(tries):
+            if self.address is None:
+                self.address = await self.office.look(_register)
+            if not self._is_pulled:
+                self._is_pulled = bool(await self.office.look(_register_pull))
+            if self.address is not None and self._is_pulled:
+                return
+            await asyncio.sleep(self._chance.randint(1, 5))
+
+    # -- what M-Pesa takes back
+
+    async def _reverse(self) -> None:
+        """Now and then the operator takes a payment back, and somebody enters that."""
+        world, operator = self._world, self._world.sandbox.operator
+        person = await world.at_sandbox(
+            operator.person(name="Back Office", email=Email("back@operator.example"), phone=None, password=_PASSWORD)
+        )
+        by = await world.at_sandbox(operator.register_administrator(person, AdministratorRole.SUPER, None))
+        for _ in range(self._chance.randint(0, 3)):
+            await asyncio.sleep(self._chance.randint(8, 40))
+            kept = sorted(self.tally.bills.keys() - self.tally.reversed.keys())
+            if not kept:
+                continue
+            receipt = self._chance.choice(kept)
+            (row,) = world.books.operators("SELECT id FROM operator_transactions WHERE receipt = ?", receipt)
+            id_ = OperatorTransactionId(UUID(identifier(row["id"])))
+            given = await asyncio.shield(
+                world.at_sandbox(self._taken_back(Reverse(transaction_id=id_, by=Actor.administrator(by.id)), receipt))
+            )
+            if given:
+                await self._enter(receipt)
+
+    async def _taken_back(self, command: Reverse, receipt: str) -> bool:
+        try:
+            answer = await self._world.sandbox.operator.do(command)
+        except DomainError as refused:
+            self._world.reach(f"business reversal refused {refused.code}")
+            return False
+        self.tally.reversed[receipt] = int(answer["amountCents"])
+        self._world.trace(f"M-Pesa takes {receipt} back")
+        return True
+
+    async def _enter(self, receipt: str) -> None:
+        """Somebody enters a reversal; a payment that we do not know yet can be entered later."""
+        wish = self.office.wish("akinyi", What.REVERSAL, keyed=True)
+        self._reversals[receipt] = wish
+        await self.office.ask(
+            wish, ReversePayment(receipt=receipt, reversed_by=ReversedBy.SAFARICOM, by=wish.by), tries=2
+        )
+
+    # -- the end
+
+    def heal(self) -> None:
+        """Nobody forges any more."""
+        for task in self._background:
+            task.cancel()
+
+    async def finish(self) -> None:
+        """Once everything works, M-Pesa's list is read once more, and what it took back is entered."""
+        world = self._world
+        await asyncio.sleep(_UNDER_WAY_SECONDS)
+        await self._registered()
+        if self.pulls:
+            await self._pulled()
+        await world.settle()
+        for receipt in sorted(self.tally.reversed):
+            wish = self._reversals.get(receipt)
+            if wish is None or not wish.is_done:
+                await self._enter(receipt)
+
+    async def _pulled(self) -> None:
+        """Wait until somebody has read the list who began after everything was repaired."""
+        world = self._world
+        begun = self._readings(ended=False)
+        for _ in range(_PULLS_WITHIN):
+            if self._readings(ended=True) > begun:
+                return
+            world.loop.skip(_MINUTE_US)
+            await asyncio.sleep(_A_LOOK_SECONDS)
+        self.tally.found("K7: M-Pesa's list is not read, and all is repaired")
+
+    def _readings(self, *, ended: bool) -> int:
+        """How many readings of the list have begun, the last of which, where that is asked, has come to its end."""
+        rows = self._world.books.ours("SELECT fence, lease_until, code FROM receipt_pulls")
+        return sum(row["fence"] for row in rows if not ended or (row["lease_until"] is None and row["code"] is None))
+
+
+async def _register(system: System) -> str | None:
+    addresses = system.capture.addresses(UnansweredValidation.COMPLETE)
+    kept, _ = await system.capture.registrar(system.receipts).register(addresses, by="staff:akinyi")
+    if kept.state is not RegistrationState.REGISTERED:
+        return None
+    return urlsplit(addresses.confirmation_url).path
+
+
+async def _register_pull(system: System) -> bool:
+    answer = await system.receipts.register_pull(nominated_phone=_NOMINATED, callback_url=f"{API}/api/webhooks/pull")
+    return answer.outcome is CallOutcome.ACCEPTED

@@ -1,0 +1,257 @@
+"""The staff of a simulated business: they bill, correct, sell, sort payments out, and give money back, impatiently."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from penpay.application.collections.allocating import AllocatePayment, Reallocate, Unallocate
+from penpay.application.collections.crediting import ApplyCredit
+from penpay.application.collections.customers import CreateCustomer
+from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
+from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
+from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
+from penpay.domain.collections.allocation import AllocationId, RefundId
+from penpay.domain.collections.customer import Contact
+from penpay.domain.collections.line import LineItem
+from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.phone import PhoneNumber
+from penpay.simulation.collections.office import Office
+from penpay.simulation.collections.tally import What
+from penpay.simulation.profile import Level
+
+NAMES: Final = ("wanjiru", "otieno")
+_DEEDS: Final = MappingProxyType({Level.MILD: (6, 12), Level.EXTREME: (12, 20)})
+_PHONE: Final = PhoneNumber.parse("254713000099")
+_MOST_OPEN: Final = 3
+_FOUND: Final = 20
+
+
+@dataclass(slots=True)
+class Board:
+    """What everybody in the business knows: the numbers that were given out."""
+
+    customers: list[str] = field(default_factory=list)
+    invoices: list[tuple[str, int]] = field(default_factory=list)
+    """With what each came to, in cents."""
+    sales: list[tuple[str, int]] = field(default_factory=list)
+    refunds: list[tuple[str, str]] = field(default_factory=list)
+    """With whoever proposed it."""
+    approved: list[str] = field(default_factory=list)
+
+    def references(self) -> list[tuple[str, int]]:
+        """Everything that can be paid for, with its amount; 0 for a customer."""
+        return [*self.invoices, *self.sales, *((number, 0) for number in self.customers)]
+
+
+class Staff:
+    """Everybody who works in the business."""
+
+    def __init__(self, office: Office, board: Board, chance: random.Random, level: Level) -> None:
+        self._office = office
+        self._board = board
+        self._chance = chance
+        self._level = level
+        self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
+            (self._customer, 2),
+            (self._invoice, 8),
+            (self._void, 1),
+            (self._credit_note, 2),
+            (self._sell, 3),
+            (self._cash, 2),
+            (self._cancel, 1),
+            (self._allocate, 3),
+            (self._unallocate, 3),
+            (self._credit, 1),
+            (self._refund, 2),
+            (self._decide, 2),
+            (self._outcome, 2),
+        )
+
+    async def live(self, who: str) -> None:
+        """Do one thing after another, some at the same moment."""
+        await self._customer(who)
+        await self._invoice(who)
+        least, most = _DEEDS[self._level]
+        kinds, weights = zip(*self._deeds, strict=True)
+        for _ in range(self._chance.randint(least, most)):
+            await asyncio.sleep(self._chance.choice((0, 0, 200, 3_000, 6_000)) / 1_000)
+            together = self._chance.choices(kinds, weights, k=self._chance.choice((1, 1, 2)))
+            await asyncio.gather(*(deed(who) for deed in together))
+
+    def _cents(self) -> int:
+        return self._chance.choice((self._chance.randint(1, 90) * 10_000, self._chance.randint(50, 400) * 100 + 37))
+
+    def _items(self, cents: int, what: str) -> tuple[LineItem, ...]:
+        rate = self._chance.choice((0, 0, 1_600))
+        cost = Money(cents // 2, Currency.KES) if self._chance.randrange(2) else None
+        return (LineItem(description=what, unit_price=Money(cents, Currency.KES), vat_rate_bps=rate, unit_cost=cost),)
+
+    async def _customer(self, who: str) -> None:
+        wish = self._office.wish(who, What.CUSTOMER)
+        number = f"CUST-{self._chance.randint(500, 520)}" if self._chance.randrange(3) == 0 else None
+        command = CreateCustomer(
+            contact=Contact(name="Somebody"),
+            number=number,
+            auto_apply_credit=self._chance.randrange(4) > 0,
+            by=wish.by,
+        )
+        if await self._office.ask(wish, command) and wish.answer is not None:
+            self._board.customers.append(str(wish.answer["customer_id"]))
+
+    async def _invoice(self, who: str) -> None:
+        if not self._board.customers:
+            return
+        wish = self._office.wish(who, What.INVOICE)
+        command = CreateInvoice(
+            customer_number=self._chance.choice(self._board.customers[-3:]),
+            items=self._items(self._cents(), "Goods"),
+            memo=wish.by,
+            by=wish.by,
+        )
+        if await self._office.ask(wish, command) and wish.answer is not None:
+            self._board.invoices.append((str(wish.answer["invoice_id"]), int(wish.answer["total_cents"])))
+
+    async def _void(self, who: str) -> None:
+        if self._board.invoices:
+            wish = self._office.wish(who, What.VOID)
+            number, _ = self._chance.choice(self._board.invoices)
+            await self._office.ask(wish, VoidInvoice(invoice_number=number, by=wish.by))
+
+    async def _credit_note(self, who: str) -> None:
+        if not self._board.invoices:
+            return
+        wish = self._office.wish(who, What.CREDIT_NOTE)
+        number, total = self._chance.choice(self._board.invoices)
+        amount = self._chance.choice((None, total // 3, total + 1))
+        command = IssueCreditNote(
+            invoice_number=number,
+            amount=None if amount is None else Money(max(1, amount), Currency.KES),
+            reason=wish.by,
+            by=wish.by,
+        )
+        await self._office.ask(wish, command)
+
+    async def _sell(self, who: str) -> None:
+        wish = self._office.wish(who, What.SALE)
+        whose = self._chance.choice((None, *self._board.customers))
+        command = OpenSale(
+            items=self._items(self._chance.randint(2, 60) * 1_000, wish.by),
+            customer_number=whose,
+            waits_for=timedelta(minutes=self._chance.choice((1, 5, 30))),
+            by=wish.by,
+        )
+        if await self._office.ask(wish, command) and wish.answer is not None:
+            self._board.sales.append((str(wish.answer["pos_id"]), int(wish.answer["total_cents"])))
+
+    async def _cash(self, who: str) -> None:
+        if self._board.sales:
+            wish = self._office.wish(who, What.CASH)
+            number, total = self._chance.choice(self._board.sales[-_MOST_OPEN:])
+            amount = self._chance.choice((None, Money(max(1, total // 2), Currency.KES)))
+            await self._office.ask(wish, TakeCash(pos_number=number, amount=amount, by=wish.by))
+
+    async def _cancel(self, who: str) -> None:
+        if self._board.sales:
+            wish = self._office.wish(who, What.CANCEL)
+            number, _ = self._chance.choice(self._board.sales[-_MOST_OPEN:])
+            await self._office.ask(wish, CancelSale(pos_number=number, by=wish.by))
+
+    async def _allocate(self, who: str) -> None:
+        waiting = await self._office.look(lambda system: system.collections_books.suspense(_FOUND))
+        if not waiting or not self._board.references():
+            return
+        wish = self._office.wish(who, What.ALLOCATE)
+        payment = self._chance.choice(list(waiting))
+        reference, _ = self._chance.choice(self._board.references())
+        part = self._chance.choice((None, None, int(str(payment["suspense_cents"])) // 2))
+        command = AllocatePayment(
+            receipt=str(payment["mpesa_receipt_number"]),
+            reference=reference,
+            amount=Money(part, Currency.KES) if part else None,
+            by=wish.by,
+        )
+        await self._office.ask(wish, command)
+
+    async def _unallocate(self, who: str) -> None:
+        """Take something back that some payment was used for, or use it for something else."""
+        bills = sorted(self._office.tally.bills)
+        if not bills:
+            return
+        receipt = self._chance.choice(bills)
+        payment = await self._office.look(lambda system: system.collections_books.payment(receipt))
+        rows: Any = [] if payment is None else payment["allocations"]
+        if not rows:
+            return
+        allocation = AllocationId(UUID(str(self._chance.choice(rows)["allocation_id"])))
+        if self._chance.randrange(2):
+            wish = self._office.wish(who, What.UNALLOCATE)
+            to_suspense = self._chance.randrange(2) == 0
+            await self._office.ask(wish, Unallocate(allocation_id=allocation, to_suspense=to_suspense, by=wish.by))
+        else:
+            wish = self._office.wish(who, What.REALLOCATE)
+            reference, _ = self._chance.choice(self._board.references())
+            await self._office.ask(wish, Reallocate(allocation_id=allocation, reference=reference, by=wish.by))
+
+    async def _credit(self, who: str) -> None:
+        if self._board.customers:
+            wish = self._office.wish(who, What.CREDIT)
+            number = self._chance.choice(self._board.customers)
+            await self._office.ask(wish, ApplyCredit(customer_number=number, by=wish.by))
+
+    async def _refund(self, who: str) -> None:
+        """Propose to give money back: of a payment in suspense, or of somebody's credit."""
+        waiting = await self._office.look(lambda system: system.collections_books.suspense(_FOUND)) or []
+        of_payment = bool(waiting) and self._chance.randrange(2) == 0
+        if not of_payment and not self._board.customers:
+            return
+        wish = self._office.wish(who, What.REFUND)
+        receipt, shillings = None, self._chance.randint(1, 40)
+        if of_payment:
+            payment = self._chance.choice(list(waiting))
+            receipt = str(payment["mpesa_receipt_number"])
+            shillings = max(1, int(str(payment["suspense_cents"])) // 100)
+        command = ProposeRefund(
+            receipt=receipt,
+            customer_number=None if of_payment else self._chance.choice(self._board.customers),
+            amount=Money(shillings * 100, Currency.KES),
+            phone=_PHONE,
+            reason=wish.by,
+            by=wish.by,
+        )
+        if await self._office.ask(wish, command) and wish.answer is not None:
+            self._board.refunds.append((str(wish.answer["refund_id"]), wish.by))
+
+    async def _decide(self, who: str) -> None:
+        """Decide about a refund; whoever proposed it may not, and nobody may twice."""
+        if not self._board.refunds:
+            return
+        refund, proposer = self._chance.choice(self._board.refunds)
+        approves = self._chance.randrange(4) > 0
+        wish = self._office.wish(who, What.APPROVAL if approves else What.REJECTION)
+        if approves and self._chance.randrange(4) == 0:
+            wish.by = proposer
+        command = DecideRefund(refund_id=RefundId(UUID(refund)), approve=approves, by=wish.by)
+        if await self._office.ask(wish, command):
+            if wish.by == proposer and approves:
+                self._office.tally.found("K6: a refund was approved by whoever proposed it")
+            if approves:
+                self._board.approved.append(refund)
+
+    async def _outcome(self, who: str) -> None:
+        """M-Pesa says what became of a refund, as often as it likes, and always the same."""
+        del who
+        if not self._board.approved:
+            return
+        refund = self._chance.choice(self._board.approved)
+        id_ = RefundId(UUID(refund))
+        paid = UUID(refund).int % 3 > 0
+        command = RefundPaid(refund_id=id_, receipt="REFUND0001") if paid else RefundFailed(refund_id=id_, code="2001")
+        for _ in range(self._chance.randint(1, 2)):
+            await self._office.look(lambda system: system.executor.execute(command))
