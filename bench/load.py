@@ -18,7 +18,6 @@ import orjson
 import uvloop
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
-_OK: Final = b"HTTP/1.1 200 "
 _HEAD_END: Final = b"\r\n\r\n"
 _SHOWN: Final = 5
 """Refusals that are told in full."""
@@ -27,7 +26,8 @@ _SHOWN: Final = 5
 class _Load:
     """What all connections share: what to send, until when, and what came back."""
 
-    def __init__(self, requests: Sequence[bytes], begin: float, end: float, *, once: bool) -> None:
+    def __init__(self, requests: Sequence[bytes], begin: float, end: float, *, once: bool, status: int) -> None:
+        self._wanted = f"HTTP/1.1 {status} ".encode()
         self._requests = requests
         self._left = list(requests) if once else None
         self._chance = random.Random(1)  # noqa: S311  (a bench is to be repeatable)
@@ -45,7 +45,7 @@ class _Load:
 
     def answered(self, asked: float, head: bytes, body: bytes) -> None:
         now = time.perf_counter()
-        if not head.startswith(_OK):
+        if not head.startswith(self._wanted):
             self.refusals.append(head + _HEAD_END + body)
             return
         self.bodies.append(body)
@@ -107,7 +107,11 @@ async def _run(task: dict[str, Any]) -> dict[str, object]:
     started, worked = time.perf_counter(), time.process_time()
     begin = started + task["warm_up_seconds"]
     load = _Load(
-        [text.encode() for text in task["requests"]], begin, begin + task["measured_seconds"], once=task["once"]
+        [text.encode() for text in task["requests"]],
+        begin,
+        begin + task["measured_seconds"],
+        once=task["once"],
+        status=task["status"],
     )
     loop = asyncio.get_running_loop()
     customers = [

@@ -26,7 +26,7 @@ from penpay.application.shared.idempotency import IdempotencyKey
 from penpay.application.shared.ports import Clock, Ids
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import ledger
-from penpay.domain.payments.transaction import create_deposit
+from penpay.domain.payments.transaction import create_transaction
 from penpay.domain.shared.ids import LedgerAccountId, TransactionId, UserId
 from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
@@ -77,7 +77,7 @@ class PostHandler:
         transaction_id = TransactionId(work.ids.new())
         name = str(transaction_id)
         # The deposit's own event is left out: the path that is measured has one event, the ledger's.
-        transaction, _ = create_deposit(
+        transaction, _ = create_transaction(
             transaction_id=transaction_id,
             user_id=command.user_id,
             amount=AMOUNT,

@@ -23,7 +23,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import pushes, transfers
+from bench import collections, collections_reports, pushes, transfers
 from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
 from bench.serving import CONNECTIONS, HttpRound
 from penpay.infrastructure.system import tune_garbage_collection
@@ -60,6 +60,8 @@ def main() -> None:
         reference = _pgbench(server)
         measured = uvloop.run(_postings("postgresql", server.url(server.create_database())))
         measured += uvloop.run(_transfers("postgresql", server.url(server.create_database())))
+        measured += uvloop.run(_confirmations(server.url(server.create_database())))
+        statements = uvloop.run(_statements(server))
         versions["postgresql"] = server.execute("SHOW server_version")
     with tempfile.TemporaryDirectory() as directory:
         measured += uvloop.run(_postings("sqlite", f"sqlite+aiosqlite:///{directory}/bench.db"))
@@ -70,7 +72,7 @@ def main() -> None:
         ((versions["mariadb"],),) = other.execute("SELECT VERSION()")
     for result in measured:
         result.ratios["to_pgbench"] = round(result.value / reference.value, 2)
-    results = [reference, *measured]
+    results = [reference, *measured, *statements]
     report = {
         "command": "python -m bench.run",
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
@@ -111,6 +113,26 @@ async def _transfers(engine: str, url: str) -> list[Result]:
     return results
 
 
+async def _statements(server: PostgresqlServer) -> list[Result]:
+    """Questions about one customer and one account, in small and in large books; the ratio is of their medians."""
+    answered = await collections_reports.measured(server, _say)
+    smallest = {one.question: one.p50_us for one in answered if one.payments == min(collections_reports.SIZES)}
+    return [
+        Result(
+            bench="statements",
+            engine="postgresql",
+            variant=f"{one.question}, {one.payments:,} payments",
+            value=1_000_000 // one.p50_us,
+            unit="calls/s, one by one",
+            p50_ms=round(one.p50_us / 1_000),
+            p99_ms=round(one.p99_us / 1_000),
+            rounds=[1_000_000 // one.p50_us],
+            ratios={"to_smallest": round(one.p50_us / smallest[one.question], 2)},
+        )
+        for one in answered
+    ]
+
+
 async def _pushes(folder: str) -> list[Result]:
     """Pushes that the sandbox accepts, on its embedded database."""
     rounds: list[HttpRound] = []
@@ -121,6 +143,23 @@ async def _pushes(folder: str) -> list[Result]:
             _say(f"sandbox_pushes sqlite: {rate}, asking took {rounds[-1].load_cpu:.0%} of a core")
     result = _median("sandbox_pushes", "sqlite", "spread", "requests/s", [one.measured for one in rounds])
     result.ratios["load_cpu"] = round(statistics.median(one.load_cpu for one in rounds), 2)
+    return [result]
+
+
+async def _confirmations(url: str) -> list[Result]:
+    """Confirmations of payments at our own API, beside requests to it that do nothing."""
+    rounds: list[HttpRound] = []
+    nothing: list[HttpRound] = []
+    async with collections.serving(url) as serving:
+        for _ in range(ROUNDS):
+            nothing.append(serving.nothing())
+            rounds.append(serving.round())
+            rate = f"{rounds[-1].measured.per_second:,.0f}/s, nothing {nothing[-1].measured.per_second:,.0f}/s"
+            _say(f"c2b_confirmations postgresql: {rate}, asking took {rounds[-1].load_cpu:.0%} of a core")
+    result = _median("c2b_confirmations", "postgresql", "spread", "requests/s", [one.measured for one in rounds])
+    result.ratios["load_cpu"] = round(statistics.median(one.load_cpu for one in rounds), 2)
+    idle = statistics.median(one.measured.per_second for one in nothing)
+    result.ratios["to_nothing"] = round(result.value / idle, 2)
     return [result]
 
 

@@ -38,15 +38,24 @@ class HttpRound:
     """The part of one core that the asking took."""
 
 
-def ask(port: int, requests: Sequence[str], *, once: bool, answer: Sequence[str]) -> HttpRound:
-    """Measure for a while, after a warm-up. Exits when anything but 200 is answered.
+def ask(
+    port: int,
+    requests: Sequence[str],
+    *,
+    once: bool,
+    answer: Sequence[str],
+    connections: int = CONNECTIONS,
+    status: int = 200,
+) -> HttpRound:
+    """Measure for a while, after a warm-up. Exits when anything but `status` is answered.
 
     `once`: each request is sent once at most, and there must be enough of them; otherwise they are drawn.
     `answer`: the keys that lead to the id in an answer.
     """
     task = {
         "port": port,
-        "connections": CONNECTIONS,
+        "connections": connections,
+        "status": status,
         "warm_up_seconds": WARM_UP_SECONDS,
         "measured_seconds": MEASURED_SECONDS,
         "requests": requests,

@@ -86,7 +86,7 @@ async def _prepare(process: OperatorProcess) -> Mapping[Variant, Sequence[str]]:
     """Customers with money, the fee, and every request that will be sent, with the token of who sends it."""
     operator = process.operator
     administrator = await operator.register_administrator(
-        operator.person(name="Administrator", email=_email("admin"), phone=None, password=secrets.token_hex()),
+        await operator.person(name="Administrator", email=_email("admin"), phone=None, password=secrets.token_hex()),
         AdministratorRole.SUPER,
         None,
     )
