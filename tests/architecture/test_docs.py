@@ -15,8 +15,9 @@ from sqlalchemy import create_engine, text
 
 from penpay.application.payments import policy
 from penpay.application.payments.rows import ReviewReason
+from penpay.application.shared import webhooks
 from penpay.application.shared.outbox import MAX_ATTEMPTS
-from penpay.application.wallet import postings
+from penpay.application.wallet import postings, withdrawal_postings
 from penpay.cli import build_app
 from penpay.domain.mobile_money.tariff import excise_in
 from penpay.domain.payments.evidence import EvidenceState
@@ -26,6 +27,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import CHART, FAMILIES, ChartLine
 from penpay.infrastructure.sql.ledger_checks import CHECKS
 from penpay.infrastructure.sql.operator_tables import stk_pushes
+from penpay.infrastructure.sql.payout_tables import secrets
 from tests.architecture.source import ROOT
 from tests.servers import mysql
 from tests.support.ports import MORNING
@@ -133,6 +135,7 @@ def test_queries_run() -> None:
     ]
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
+        assert secrets.metadata is stk_pushes.metadata
         stk_pushes.metadata.create_all(connection)
         for query in queries:
             connection.execute(text(f"EXPLAIN {query.replace('TRANSACTION_ID', '00' * 16)}"))
@@ -252,7 +255,9 @@ def test_the_operators_example_is_what_the_code_posts(ledger: str) -> None:
 def test_every_kind_and_check_is_explained(ledger: str) -> None:
     """No flow and no rule of `ledger verify` is left out."""
     kinds = {
-        value for value in vars(postings).values() if isinstance(value, str) and re.fullmatch("[a-z]+(_[a-z]+)+", value)
+        value
+        for value in (vars(postings) | vars(withdrawal_postings)).values()
+        if isinstance(value, str) and re.fullmatch("[a-z]+(_[a-z]+)+", value)
     }
 
     assert set() == {f"`{kind}`" for kind in kinds} - set(re.findall(r"`\w+`", ledger))
@@ -276,7 +281,7 @@ def test_the_sagas_tell_the_codes_states_and_times() -> None:
         "not found in the statement": f"{policy.TRANSFER_UNRESOLVED_AFTER // timedelta(minutes=1)} min",
         "statement cannot be read": f"{policy.STATEMENT_UNREADABLE_AFTER // timedelta(hours=1)} h",
         "could never be sent": f"{policy.TRANSFER_REFUSED_AFTER // timedelta(hours=1)} h and {tries} tries",
-        "could not be applied": f"{policy.WEBHOOK_RETRY_AFTER // timedelta(seconds=1)} s",
+        "could not be applied": f"{webhooks.WEBHOOK_RETRY_AFTER // timedelta(seconds=1)} s",
     }
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", sagas, re.MULTILINE))
 

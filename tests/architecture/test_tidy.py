@@ -19,8 +19,13 @@ EXCEPTIONS = {
     ("infrastructure/system.py", "datetime.datetime.now"): "SystemClock is the machine's time",
     ("infrastructure/system.py", "time.monotonic_ns"): "SystemClock is the machine's time",
     ("infrastructure/system.py", "asyncio.sleep"): "SystemClock is the machine's time",
+    ("infrastructure/system.py", "asyncio.to_thread"): "in_thread is the machine's threads",
     ("infrastructure/system.py", "secrets.randbelow"): "SystemRandom is the machine's chance",
     ("infrastructure/system.py", "secrets.token_bytes"): "SystemRandom is the machine's chance",
+    (
+        "infrastructure/security/passwords.py",
+        "asyncio.to_thread",
+    ): "a password takes so long that the loop would stand still; no order of events depends on the thread",
     ("bootstrap/ports.py", "asyncio.create_task"): "Tasks.spawn is how every other module starts a task",
     # What stands in for the outside while a seed runs; all chance there comes from the seed, all time from the loop.
     ("simulation/*.py", "random.Random"): "it is made from the seed, or another rule would find it",

@@ -28,6 +28,8 @@ STORIES = {
     "cancelled": ("FAILED", "cancelled_by_user", None),
     "insufficient_funds": ("FAILED", "insufficient_funds", None),
     "callback_lost": ("COMPLETED", None, "stk_query"),
+    "withdrawal": ("COMPLETED", None, None),
+    "payout_refused": ("REVERSED", "payout_failed", None),
 }
 HAPPY = [
     "TransactionCreated",

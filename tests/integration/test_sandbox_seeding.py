@@ -16,13 +16,16 @@ from penpay.demo.world import (
     WALLET,
     seed_sandbox,
 )
+from penpay.sandbox.controls import Controls
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
 from tests.integration.cli.conftest import SETTINGS
 
 
 @asynccontextmanager
-async def started(folder: Path, changes: Mapping[str, str] | None = None) -> AsyncIterator[tuple[Sandbox, Settings]]:
+async def started(
+    folder: Path, changes: Mapping[str, str] | None = None, controls: Controls | None = None
+) -> AsyncIterator[tuple[Sandbox, Settings]]:
     """One start of the sandbox on the databases of this folder, not seeded."""
     settings = load_settings(
         {
@@ -39,6 +42,7 @@ async def started(folder: Path, changes: Mapping[str, str] | None = None) -> Asy
         deriv_url=settings.deriv_sandbox_database_url,
         deriv_limits=RateLimits(),
         pin_log2_cost=4,
+        controls=controls,
     )
     try:
         await sandbox.start()

@@ -17,7 +17,7 @@ from penpay.domain.payments.transaction import (
     BrokenHistory,
     Transaction,
     TransactionStatus,
-    create_deposit,
+    create_transaction,
     rebuilt,
 )
 from penpay.domain.shared.events import DomainEvent
@@ -106,7 +106,7 @@ def test_a_seal_depends_on_every_bit_it_seals(
 
 def created(cents: int) -> tuple[Transaction, DomainEvent]:
     amount = Money(cents, Currency.USD)
-    return create_deposit(
+    return create_transaction(
         transaction_id=TransactionId(UUID(int=1)),
         user_id=UserId(UUID(int=2)),
         amount=amount,

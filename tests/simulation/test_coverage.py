@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penpay.simulation.coverage import universe
-from penpay.simulation.profile import DRAWN_LAST, OPERATORS, Hazard, profile_of
+from penpay.simulation.profile import DRAWN_LAST, MERCHANTS, OPERATORS, Hazard, profile_of
 from penpay.simulation.replay import Narrowing
 from penpay.simulation.run import Simulator
 
@@ -14,6 +14,8 @@ ACCOMPANIED = {
     Hazard.STATEMENT_UNREADABLE: (Hazard.DERIV_DROP_AFTER, Hazard.ENDURING),
     # What goes wrong at the operator needs somebody who uses it.
     **dict.fromkeys(OPERATORS, (Hazard.MOBILE_MONEY,)),
+    # The same for another merchant's Daraja.
+    **dict.fromkeys(MERCHANTS, (Hazard.MERCHANT,)),
 }
 HAPPY = {
     # A prompt, its payment confirmed by callback and by question, and a transfer to Deriv.

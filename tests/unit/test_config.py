@@ -31,6 +31,11 @@ GIVEN: Mapping[str, str] = {
 """What has no default."""
 WS = "must be an address beginning with ws:// or wss://"
 SECRETS = ("consumer-key-value", "consumer-secret-value", "passkey-value", "deriv-token-value", KEY)
+INITIATOR: Mapping[str, str] = {
+    "MPESA_INITIATOR_NAME": "penpay",
+    "MPESA_INITIATOR_PASSWORD": "initiator-password-value",
+    "MPESA_CERTIFICATE": "certificate.pem",
+}
 
 
 def faults(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -83,6 +88,11 @@ def test_an_empty_value_is_not_given() -> None:
         ("MPESA_SHORT_CODE", "0hunter2", "String should match pattern '^[1-9][0-9]{4,6}$'"),
         ("MPESA_CALLBACK_URL", "hunter2", "must be an address beginning with http:// or https://"),
         ("MPESA_CALLBACK_URL", "https://hunter2/stk", "must end in /api/v1/callbacks/stk"),
+        ("MPESA_RESULT_URL", "https://hunter2/stk", "must end in /api/v1/callbacks/results"),
+        ("MPESA_TIMEOUT_URL", "https://hunter2/api/v1/callbacks/results", "must end in /api/v1/callbacks/timeouts"),
+        ("MPESA_B2C_SHORT_CODE", "0hunter2", "String should match pattern '^[1-9][0-9]{4,6}$'"),
+        ("MPESA_C2B_VERSION", "hunter2", "Input should be 'v1' or 'v2'"),
+        ("MPESA_PULL", "hunter2", "Input should be 'on' or 'off'"),
         ("DERIV_ENDPOINT", "https://hunter2", "must be an address beginning with ws:// or wss://"),
         ("DERIV_ENDPOINT", "ws://hunter2:99999", f"{WS}, with a port of 1 to 65535 if any"),
         ("DERIV_ENDPOINT", "ws://hunter2:0", f"{WS}, with a port of 1 to 65535 if any"),
@@ -110,11 +120,12 @@ def test_a_wrong_value_is_named_and_not_shown(name: str, value: str, told: str) 
 
 def test_nothing_shows_a_secret() -> None:
     """Neither the settings as text nor the traceback of a refusal holds a secret or a database password."""
-    settings = load_settings({**GIVEN, "DATABASE_URL": "postgresql://penpay:hunter2@db/penpay"})
+    given = {**GIVEN, **INITIATOR, "DATABASE_URL": "postgresql://penpay:hunter2@db/penpay"}
+    settings = load_settings(given)
     with pytest.raises(InvalidSettings) as refused:
-        load_settings({**GIVEN, "APP_ENV": "staging"})
+        load_settings({**given, "APP_ENV": "staging"})
 
-    for secret in (*SECRETS, "hunter2"):
+    for secret in (*SECRETS, "initiator-password-value", "hunter2"):
         assert secret not in repr(settings)
         assert secret not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -158,6 +169,8 @@ def test_looking_after_the_database_needs_no_provider_secret() -> None:
     ("name", "value"),
     [
         ("MPESA_CALLBACK_URL", "http://pay.example.com/api/v1/callbacks/stk"),
+        ("MPESA_RESULT_URL", "http://pay.example.com/api/v1/callbacks/results"),
+        ("MPESA_TIMEOUT_URL", "http://pay.example.com/api/v1/callbacks/timeouts"),
         ("MPESA_BASE_URL", "http://127.0.0.1:6700"),
         ("DERIV_ENDPOINT", "ws://127.0.0.1:6800"),
     ],
@@ -169,6 +182,38 @@ def test_production_insists_on_encryption(name: str, value: str) -> None:
 
     assert fault.startswith(f"{name}: must begin with")
     assert fault.endswith("in production")
+
+
+def test_results_come_beside_the_callbacks_of_pushes_unless_they_are_set() -> None:
+    """One public address is enough; another gateway may take the Results."""
+    settings = load_settings(GIVEN)
+    other = load_settings({**GIVEN, "MPESA_RESULT_URL": "https://b2c.example.com/in/api/v1/callbacks/results"})
+
+    assert "https://pay.example.com/api/v1/callbacks/results" == settings.result_base_url
+    assert "https://pay.example.com/api/v1/callbacks/timeouts" == settings.timeout_base_url
+    assert "https://b2c.example.com/in/api/v1/callbacks/results" == other.result_base_url
+    assert "https://pay.example.com/api/v1/callbacks/timeouts" == other.timeout_base_url
+
+
+def test_our_own_number_pays_customers_unless_another_is_set() -> None:
+    """Many businesses pay out from a number of its own."""
+    assert "600996" == load_settings(GIVEN).b2c_short_code
+    assert "600984" == load_settings({**GIVEN, "MPESA_B2C_SHORT_CODE": "600984"}).b2c_short_code
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("MPESA_INITIATOR_NAME", "MPESA_INITIATOR_NAME and MPESA_INITIATOR_PASSWORD"),
+        ("MPESA_INITIATOR_PASSWORD", "MPESA_INITIATOR_NAME and MPESA_INITIATOR_PASSWORD"),
+        ("MPESA_CERTIFICATE", "MPESA_INITIATOR_NAME and MPESA_CERTIFICATE"),
+    ],
+)
+def test_an_initiator_is_whole(missing: str, told: str) -> None:
+    """A name without its password or certificate would be found out when somebody is to be paid."""
+    (fault,) = faults({**GIVEN, **{name: value for name, value in INITIATOR.items() if name != missing}})
+
+    assert f"SETTINGS: {told} are given together or not at all" == fault
 
 
 def test_callbacks_come_from_safaricom_and_outside_production_from_here() -> None:

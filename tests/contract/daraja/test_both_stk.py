@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from penpay.domain.mpesa.c2b import parse_c2b_payment
 from penpay.domain.mpesa.callback import StkCallback, phone_matches
 from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
 from penpay.domain.mpesa.verdicts import callback_verdict
 from penpay.sandbox.daraja.switches import DarajaSwitches, PendingStyle
-from tests.contract.daraja.both import START, USER, Both
+from tests.contract.daraja.both import START, SUPPLIERS_TILL, USER, Both
 from tests.contract.daraja.conftest import BothMaker
 from tests.contract.sandbox.shop import till_of_the_paybill
 from tests.contract.sandbox.world import PAYER, kes
@@ -104,6 +105,45 @@ async def test_a_till_is_no_pay_bill(both: Both) -> None:
         verdict(callback),
     )
     assert both.world.phone(PAYER).prompt is None
+    assert START == await both.books()
+
+
+async def test_a_till_is_paid_as_a_till(fresh: Both) -> None:
+    """Its name is on the prompt, its owner has the money, and query, status and confirmation tell of it."""
+    await till_of_the_paybill(fresh.world, "600105")
+    till = fresh.make_client(short_code="600105")
+    assert "ACCEPTED" == (await till.receipts.register_addresses(fresh.addresses())).outcome
+    fresh.world.what_runs_now_never_ends()
+    push = replace(fresh.push(70), till="600105")
+    answer = await fresh.client.stk.stk_push(push)
+    prompt = fresh.world.phone(PAYER).prompt
+    assert ("PENPAY SHOP", kes(70)) == (prompt and prompt.merchant, prompt and prompt.amount)
+    await fresh.world.phone(PAYER).give_pin("1234")
+
+    callback = await fresh.told_stk(push)
+
+    assert (PaymentOutcome.PAID, kes(70)) == (verdict(callback), callback.amount)
+    query = await fresh.client.stk.stk_query(answer.checkout_request_id or "")
+    assert PaymentOutcome.PAID == query.outcome
+    assert callback.receipt is not None
+    assert PaymentOutcome.PAID == (await fresh.status(receipt=callback.receipt)).payment
+    confirmed = parse_c2b_payment(await fresh.inbox.next("tell", "c2b"))
+    assert (callback.receipt, "600105", kes(70)) == (confirmed.receipt, confirmed.short_code, confirmed.amount)
+    assert replace(START, user=9_930, utility=20_070) == await fresh.books()
+
+
+async def test_a_till_of_somebody_else_is_not_paid(both: Both) -> None:
+    """Agent number and store number do not match: a listed code, told by callback."""
+    push = replace(both.push(), till=SUPPLIERS_TILL)
+
+    answer = await both.client.stk.stk_push(push)
+
+    callback = await both.told_stk(push)
+    assert (PushOutcome.ACCEPTED, "2002", PaymentOutcome.FAILED) == (
+        answer.outcome,
+        callback.result_code,
+        verdict(callback),
+    )
     assert START == await both.books()
 
 

@@ -21,6 +21,7 @@ from penpay.infrastructure.deriv.gateway import DerivTimings, DerivWsGateway
 from penpay.sandbox.deriv.book import Account, AgentTerms, Book
 from penpay.sandbox.deriv.faults import CallFault, FaultPlan, FaultRule, PushFault
 from penpay.sandbox.deriv.limits import RateLimits
+from penpay.sandbox.deriv.mail import Mailbox
 from penpay.sandbox.deriv.server import DerivSimulator
 
 AGENT = "CR90000062"
@@ -192,6 +193,7 @@ async def simulator_on(
     book = Book(engine, clock=clock)
     simulator = DerivSimulator(
         book=book,
+        mailbox=Mailbox(book, clock=clock, random=Seeded(4)),
         clock=clock,
         random=Seeded(3),
         spawn=tasks.spawn,

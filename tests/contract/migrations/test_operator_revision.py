@@ -35,7 +35,7 @@ from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.operator_tables import operator_receipts, stk_pushes
 from penpay.infrastructure.sql.tables import domain_events, ledger_accounts, ledger_entries, ledger_journals
 from penpay.infrastructure.sql.types import Identifier, Sealed
-from penpay.infrastructure.system import SystemRandom
+from penpay.infrastructure.system import SystemRandom, at_once
 from tests.contract.migrations.test_publishing_revision import upgrade_to
 
 PAYER, LOCKED = PhoneNumber("+254712345678"), PhoneNumber("+254110000001")
@@ -69,12 +69,12 @@ class Before:
         self._cipher = FieldCipher(self.settings.key_ring, SystemRandom())
         self._index = BlindIndex(self.settings.derived_key(KeyPurpose.BLIND_INDEX))
         self._hasher = SecretHasher(
-            pepper=self.settings.derived_key(KeyPurpose.DIGEST), random=SystemRandom(), log2_cost=4
+            pepper=self.settings.derived_key(KeyPurpose.DIGEST), random=SystemRandom(), aside=at_once, log2_cost=4
         )
 
     async def write(self, connection: AsyncConnection) -> None:
         await connection.execute(insert(_table("operator_merchants", "id", "short_code", "name")), self._merchants())
-        await connection.execute(insert(_customers()), self._subscribers())
+        await connection.execute(insert(_customers()), self._subscribers(await self._hasher.hash(PIN)))
         await connection.execute(insert(stk_pushes), [self._push(PAID_ID, 500), self._push(OPEN_ID, 300)])
         counter = {"name": "mpesa", "day": datetime.now(UTC).date().isoformat(), "used": 1, "version": 1}
         await connection.execute(insert(operator_receipts), counter)
@@ -86,19 +86,19 @@ class Before:
     def _merchants(self) -> list[dict[str, Any]]:
         return [{"id": MERCHANT_ID, "short_code": PAYBILL, "name": "PENPAY"}]
 
-    def _subscribers(self) -> list[dict[str, Any]]:
+    def _subscribers(self, pin_hash: str) -> list[dict[str, Any]]:
         return [
-            self._subscriber(PAYER_ID, PAYER, status="ACTIVE", wrong_pins=1, open_push_id=OPEN_ID),
-            self._subscriber(LOCKED_ID, LOCKED, status="PIN_LOCKED", wrong_pins=3, open_push_id=None),
+            self._subscriber(PAYER_ID, PAYER, pin_hash, status="ACTIVE", wrong_pins=1, open_push_id=OPEN_ID),
+            self._subscriber(LOCKED_ID, LOCKED, pin_hash, status="PIN_LOCKED", wrong_pins=3, open_push_id=None),
         ]
 
-    def _subscriber(self, id_: UUID, phone: PhoneNumber, **facts: Any) -> dict[str, Any]:
+    def _subscriber(self, id_: UUID, phone: PhoneNumber, pin_hash: str, **facts: Any) -> dict[str, Any]:
         return {
             "id": id_,
             "type": "SUBSCRIBER",
             "phone_sealed": self._cipher.seal(phone.e164.encode(), f"operator_customers.phone_sealed:{id_}"),
             "phone_index": self._index.digest(phone.e164, field="operator_customers.phone"),
-            "pin_hash": self._hasher.hash(PIN),
+            "pin_hash": pin_hash,
             "version": 4,
         } | facts
 

@@ -11,12 +11,23 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penpay.infrastructure.sql import migrations, operator_tables
+from penpay.infrastructure.sql import (
+    capture_tables,
+    collections_tables,
+    migrations,
+    operator_tables,
+    payout_tables,
+    staff_tables,
+)
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.tables import APPEND_ONLY, metadata
 
-# Imported for the tables it adds to the metadata.
+# Imported for the tables they add to the metadata.
 assert operator_tables.operator_customers.metadata is metadata
+assert collections_tables.customers.metadata is metadata
+assert capture_tables.till_pushes.metadata is metadata
+assert staff_tables.staff.metadata is metadata
+assert payout_tables.reviews.metadata is metadata
 
 
 ELSEWHERE = {"mysql": "ix_command_batches_pending"}
@@ -118,7 +129,7 @@ async def test_the_append_only_tables_are_protected(engine: AsyncEngine) -> None
     async with engine.connect() as connection:
         protected = (await connection.execute(text(triggers))).scalars().all()
 
-    assert {table.name for table in APPEND_ONLY} == set(protected)
+    assert {table.name for table in (*APPEND_ONLY, *collections_tables.APPEND_ONLY)} == set(protected)
 
 
 def test_a_revision_is_named_by_its_number() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -67,6 +68,25 @@ async def test_a_push_says_what_daraja_documents(client: MpesaGateway, daraja: S
     } == json.loads(push.body)
     assert b'"Amount": 1500,' in push.body
     assert (PushOutcome.ACCEPTED, CHECKOUT) == (answer.outcome, answer.checkout_request_id)
+
+
+async def test_a_push_for_a_till_says_what_daraja_documents(client: MpesaGateway, daraja: ScriptedDaraja) -> None:
+    """The head office's number asks and signs, the till is PartyB (daraja.md §2.1)."""
+    await client.stk_push(replace(PUSHED, till="600100"))
+
+    body = json.loads(daraja.to(PUSH)[0].body)
+    assert ("CustomerBuyGoodsOnline", 600100) == (body["TransactionType"], body["PartyB"])
+    assert (174379, PASSWORD) == (body["BusinessShortCode"], body["Password"])
+
+
+@pytest.mark.parametrize("till", ["", "1234", "0600100", "60010012", "6001OO"])
+async def test_a_till_that_is_none_is_refused_before_anything_is_sent(
+    client: MpesaGateway, daraja: ScriptedDaraja, till: str
+) -> None:
+    """Not even a token is asked for."""
+    with pytest.raises(InvalidRequest, match="five to seven digits"):
+        await client.stk_push(replace(PUSHED, till=till))
+    assert [] == daraja.received
 
 
 async def test_a_query_says_what_daraja_documents(client: MpesaGateway, daraja: ScriptedDaraja) -> None:

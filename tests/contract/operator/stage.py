@@ -59,7 +59,7 @@ class Stage:
     async def customer(self, name: str, kind: CustomerType, *, phone: str | None = None) -> Customer:
         """Register somebody under `name`@example.org."""
         operator = self.process.operator
-        person = operator.person(
+        person = await operator.person(
             name=name.title(),
             email=Email(f"{name}@example.org"),
             phone=None if phone is None else PhoneNumber.parse(phone),
@@ -146,7 +146,7 @@ async def opened(
     await process.start()
     try:
         if administrator is None:
-            person = process.operator.person(
+            person = await process.operator.person(
                 name="Administrator", email=Email("admin@example.org"), phone=None, password=PASSWORD
             )
             administrator = await process.operator.register_administrator(person, AdministratorRole.SUPER, None)

@@ -24,12 +24,10 @@ from penpay.domain.mobile_money.errors import (
     CustomerNotActive,
     CustomerNotFound,
     IllegalStatus,
-    LoginLocked,
-    WrongCredentials,
 )
 from penpay.domain.mobile_money.transaction import Operation
 from penpay.domain.shared.email import Email
-from penpay.domain.shared.errors import Forbidden, Unauthorized
+from penpay.domain.shared.errors import Forbidden, LoginLocked, Unauthorized, WrongCredentials
 from tests.contract.operator.stage import PASSWORD, Stage
 
 DEPOSIT, WITHDRAW, TRANSFER = Operation.DEPOSIT, Operation.WITHDRAW, Operation.TRANSFER
@@ -86,18 +84,18 @@ async def test_only_the_first_administrator_makes_herself(stage: Stage) -> None:
     """After that an administrator does, and gives no right that she does not have."""
     operator = stage.process.operator
 
-    def person(name: str) -> Person:
-        return operator.person(name=name, email=Email(f"{name}@example.org"), phone=None, password=PASSWORD)
+    async def person(name: str) -> Person:
+        return await operator.person(name=name, email=Email(f"{name}@example.org"), phone=None, password=PASSWORD)
 
     with pytest.raises(Forbidden):
-        await operator.register_administrator(person("intruder"), AdministratorRole.SUPER, None)
+        await operator.register_administrator(await person("intruder"), AdministratorRole.SUPER, None)
     technician = await operator.register_administrator(
-        person("technician"),
+        await person("technician"),
         AdministratorRole.IT,
         stage.administrator.id,
     )
     with pytest.raises(Forbidden):
-        await operator.register_administrator(person("friend"), AdministratorRole.SUPER, technician.id)
+        await operator.register_administrator(await person("friend"), AdministratorRole.SUPER, technician.id)
     with pytest.raises(Forbidden):
         await stage.do(
             ChangeStatus(

@@ -160,7 +160,7 @@ async def test_a_merchant_has_any_number_of_numbers(stage: Stage) -> None:
 async def test_above_the_limit_a_second_administrator_decides(supervised: Stage) -> None:
     """Whoever asked cannot approve; what was refused or done is over."""
     operator = supervised.process.operator
-    person = operator.person(name="Second", email=Email("other-admin@example.org"), phone=None, password=PASSWORD)
+    person = await operator.person(name="Second", email=Email("other-admin@example.org"), phone=None, password=PASSWORD)
     other = await operator.register_administrator(person, AdministratorRole.FINANCE, supervised.administrator.id)
 
     asked = await supervised.assign_float(5_000)

@@ -14,10 +14,14 @@ from penpay.application.payments.rows import Review, ReviewReason
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.ids import ReviewId, TransactionId, UserId
 from penpay.domain.shared.money import Currency, Money
-from penpay.infrastructure.sql.payments import ReviewRepository, TransactionRepository
+from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.security.keys import KeyRing
+from penpay.infrastructure.sql.payments import TransactionRepository
 from penpay.infrastructure.sql.queries import SqlPaymentBooks
+from penpay.infrastructure.sql.reviews import ReviewRepository
 from penpay.infrastructure.sql.tables import domain_events
 from tests.contract.queries.books import NOON, USER_ONE, USER_TWO, Ledger, made
+from tests.support.ports import SeededRandom
 
 NUMBERS = range(1, 8)
 
@@ -137,6 +141,7 @@ async def test_the_review_that_waits_longest_comes_first(engine: AsyncEngine, bo
     written = [
         Review(
             id=ReviewId(UUID(int=number)),
+            subject_id=UUID(int=number),
             transaction_id=TransactionId(UUID(int=1)),
             reason=ReviewReason.DERIV_REFUSED,
             amount=Money(100, Currency.KES),
@@ -145,7 +150,7 @@ async def test_the_review_that_waits_longest_comes_first(engine: AsyncEngine, bo
         )
         for number in (1, 2, 3)
     ]
-    repository = ReviewRepository()
+    repository = ReviewRepository(FieldCipher(KeyRing("k", {"k": b"k" * 32}), SeededRandom()))
     await Ledger(engine, {}, {}).write(repository.table, *map(repository.row, written))
 
     assert [written[2], written[1]] == await books.reviews(2)

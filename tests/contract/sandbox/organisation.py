@@ -165,7 +165,7 @@ class Organisation:
         operator = self.world.operator
         for known in await operator.books.administrators():
             return known.id
-        person = operator.person(
+        person = await operator.person(
             name="Administrator", email=Email("admin@example.org"), phone=None, password="secret-enough"
         )
         return (await operator.register_administrator(person, AdministratorRole.SUPER, None)).id

@@ -11,7 +11,7 @@ import pytest
 
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from tests.contract.sandbox.shop import KEYS, Shop, of, open_shop, pay, quiet, read, register, simulate, wish
-from tests.contract.sandbox.world import PAYER, WorldMaker
+from tests.contract.sandbox.world import PAYER, WorldMaker, paid
 
 ASKING = DarajaSwitches(confirm_every_ms=10, external_validation=True, validation_timeout_ms=10_000)
 
@@ -73,6 +73,19 @@ async def test_without_an_answer_the_default_action_decides(make_world: WorldMak
         completed = await pay(world, 6)
         assert completed.json(parse_float=Decimal)["receipt"] == (await shop.next())["TransID"]
         await world.balances_are({PAYER: 994}, merchant=6)
+
+
+async def test_a_push_is_confirmed_and_not_validated(make_world: WorldMaker, shop: Shop) -> None:
+    """Its merchant asked for it; one that would reject everything is paid all the same."""
+    async with make_world(ASKING) as world:
+        await world.subscriber(PAYER, shillings=1_000)
+        await register(world, shop)
+        shop.answer = b'{"ResultCode":"C2B00012","ResultDesc":"Rejected"}'
+        await paid(world, PAYER, 5)
+        assert 0 == (await world.callback())["ResultCode"]
+        assert "5.00" == (await shop.next())["TransAmount"]
+        assert [] == shop.asked
+        await world.balances_are({PAYER: 995}, merchant=5)
 
 
 async def test_money_that_is_spent_while_the_merchant_thinks_cannot_be_paid(make_world: WorldMaker, shop: Shop) -> None:

@@ -140,6 +140,9 @@ async def test_faults_are_set_over_http(world: World) -> None:
     assert 1025 == (await world.callback())["ResultCode"]
     assert [] == (await world.client.get("/sandbox/faults")).json(parse_float=Decimal)
     assert 422 == (await world.client.post("/sandbox/faults", json={"fault": {"kind": "fire"}})).status_code
+    denial = {"kind": "spoilt_reply", "call": "PUSH", "reply": "INVALID_TOKEN", "done": True}
+    refused = await world.client.post("/sandbox/faults", json={"fault": denial})
+    assert (422, "contradictory_fault") == (refused.status_code, refused.json(parse_float=Decimal)["code"])
     await world.client.post("/sandbox/faults", json={"fault": {"kind": "lost_callback"}, "times": None})
     assert 204 == (await world.client.delete("/sandbox/faults")).status_code
     assert () == world.sandbox.faults.rules()

@@ -31,7 +31,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries
-from penpay.infrastructure.system import SystemClock, SystemRandom
+from penpay.infrastructure.system import SystemClock, SystemRandom, in_thread
 from penpay.sandbox.daraja.initiators import SecurityKey
 from penpay.sandbox.daraja.sandbox import DarajaSandbox
 from penpay.sandbox.daraja.switches import DarajaCredentials, DarajaSwitches
@@ -317,6 +317,7 @@ async def opened(
                 ),
                 switches=switches,
                 security_key=_kept_key,
+                aside=in_thread,
             )
             await sandbox.start()
             tasks.these_never_end()

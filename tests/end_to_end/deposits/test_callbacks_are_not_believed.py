@@ -275,4 +275,4 @@ async def _is_sealed(stage: Stage, body: bytes) -> None:
     for row in rows:
         assert hashlib.sha256(body).hexdigest() == row.body_hash
         assert b"stkCallback" not in row.body_sealed
-        assert body == stage.system._webhooks.body(row)
+        assert body == stage.system._payments.webhooks.body(row)

@@ -21,20 +21,20 @@ from penpay.sandbox.deriv.faults import (
     RateLimited,
     WrongResponse,
 )
-from tests.end_to_end.deposits.books import COMPLETED, CONVERTED, IN_FLIGHT, UNTOUCHED
+from tests.end_to_end.deposits.books import COMPLETED, IN_FLIGHT, UNTOUCHED
 from tests.end_to_end.deposits.stage import Stage
 
 ONE_SECOND = timedelta(seconds=1)
 
 
-async def test_a_recipient_deriv_does_not_pay_leaves_the_dollars_with_the_user(each_stage: Stage) -> None:
-    """Her cashier is locked: the transfer is taken back, USD 10.00 are in her wallet, people see to the refund."""
+async def test_a_payer_whose_account_deriv_does_not_pay_is_paid_back(each_stage: Stage) -> None:
+    """Her cashier is locked: transfer and conversion are taken back, and her 1,321 shillings are on her phone again."""
     await each_stage.sandbox.deriv_book.set_statuses(LOGIN_ID, frozenset({"cashier_locked"}))
     deposit = await each_stage.paid_deposit()
 
-    assert ("IN_REVIEW", "deriv_refused", None) == await each_stage.ended(deposit)
-    assert [("DERIV_REFUSED", 1_000, "USD")] == await each_stage.reviews()
-    assert CONVERTED == await each_stage.books()
+    assert ("REVERSED", "deriv_refused", None) == await each_stage.ended(deposit)
+    assert [] == await each_stage.reviews()
+    assert replace(UNTOUCHED, collection=132_100) == await each_stage.books()
     assert "FAILED" == await each_stage.transfer_state(deposit)
     assert 0 == await each_stage.transfers_made()
 

@@ -104,8 +104,10 @@ def test_a_review_is_shown(terminal: Terminal) -> None:
         terminal,
         lambda connection: connection.execute(
             text(
-                "INSERT INTO reviews (id, transaction_id, reason, amount_cents, currency, facts, opened_at) VALUES"
-                f" ({literal(connection, 8)}, NULL, 'DELIVERY_DEAD', 500000, 'KES', '{{}}', '2026-11-20 09:00:00')"
+                "INSERT INTO reviews"
+                " (version, id, subject_id, transaction_id, reason, amount_cents, currency, facts, opened_at) VALUES"
+                f" (1, {literal(connection, 8)}, {literal(connection, 9)}, NULL,"
+                " 'DELIVERY_DEAD', 500000, 'KES', '{}', '2026-11-20 09:00:00')"
             )
         ),
     )

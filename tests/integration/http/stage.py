@@ -17,6 +17,7 @@ import httpx
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penpay.application.identity.staff_access import StaffAccess
 from penpay.application.identity.users import CreateUser, CreateUserHandler
 from penpay.application.payments.callbacks import (
     STK_PURPOSE,
@@ -33,11 +34,13 @@ from penpay.application.payments.deposit import (
     InitiateDeposit,
     InitiateDepositHandler,
 )
-from penpay.application.payments.policy import PaymentsPolicy
+from penpay.application.payments.policy import PaymentsPolicy, PayoutAccount
 from penpay.application.shared.executor import Executor, Lane
+from penpay.application.shared.live import LiveFeed
+from penpay.bootstrap.collections import CollectionsRows
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
-from penpay.domain.payments.limits import DepositLimits
+from penpay.domain.payments.limits import DepositLimits, WithdrawalLimits
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.ids import UserId
 from penpay.domain.shared.money import Currency, Money
@@ -45,7 +48,9 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.security.keys import KeyRing
+from penpay.infrastructure.security.passwords import Argon2Passwords
 from penpay.infrastructure.security.path_tokens import PathTokens
+from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.evidence import (
     MpesaRequestRepository,
@@ -63,9 +68,12 @@ from penpay.infrastructure.sql.identity import (
     UserRepository,
 )
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
+from penpay.infrastructure.sql.live import SqlLiveLog
 from penpay.infrastructure.sql.payments import TransactionRepository, WebhookRepository
 from penpay.infrastructure.sql.queries import SqlLedgerBooks, SqlPaymentBooks
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
+from penpay.infrastructure.sql.staff import SqlStaffBooks, StaffRepository
+from penpay.infrastructure.sql.story import SqlStories
 from penpay.infrastructure.sql.tables import fx_rates, metadata
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import SystemClock, SystemRandom, UuidV7
@@ -89,6 +97,14 @@ _POLICY = PaymentsPolicy(
         largest=Money(100_000, Currency.USD),
         largest_charge=Money(25_000_000, Currency.KES),
     ),
+    withdrawal_limits=WithdrawalLimits(
+        smallest=Money(500, Currency.USD),
+        largest=Money(100_000, Currency.USD),
+        smallest_payout=Money(1_000, Currency.KES),
+        largest_payout=Money(25_000_000, Currency.KES),
+    ),
+    requote_within_bps=100,
+    payouts=PayoutAccount(short_code="174379", first_status_after=timedelta(seconds=60)),
     spread_bps=150,
     rate_max_age=timedelta(hours=24),
     rate_locked_for=timedelta(minutes=15),
@@ -104,13 +120,27 @@ class SmallSystem:
 
     executor: Executor
     payment_books: SqlPaymentBooks
+    stories: SqlStories
     ledger_books: SqlLedgerBooks
     callback_verifier: MpesaCallbackVerifier
     users: SqlUsers
+    staff_access: StaffAccess
+    collections_books: SqlCollectionsBooks
+    live_feed: LiveFeed
+    clock: SystemClock
+    ids: UuidV7
+    c2b_door: Any = None
+    reports: Any = None
+    tls_required: bool = False
+    secure_cookies: bool = False
     idempotency_secret: bytes = b"s" * 32
     trusted_proxies: Collection[IPv4Network | IPv6Network] = (IPv4Network(f"{PROXY}/32"),)
     schema_current: bool | None = True
     """None: the database does not answer."""
+
+    @property
+    def result_verifier(self) -> MpesaCallbackVerifier:
+        return self.callback_verifier
 
     async def authenticate(self, api_key: str) -> UserId:
         return await self.users.authenticate(api_key)
@@ -203,13 +233,41 @@ async def opened(database_url: str) -> AsyncIterator[Stage]:
         await executor.execute(_user("user_two", "+254110000001", USER_TWO_LOGIN, USER_TWO_KEY))
         async with engine.begin() as connection:
             await connection.execute(insert(fx_rates), _rate(ids, clock))
-        system = SmallSystem(executor, SqlPaymentBooks(engine), SqlLedgerBooks(engine), verifier, SqlUsers(engine))
+        system = SmallSystem(
+            executor,
+            SqlPaymentBooks(engine),
+            SqlStories(engine),
+            SqlLedgerBooks(engine),
+            verifier,
+            SqlUsers(engine),
+            _nobody(engine, executor, clock, random),
+            CollectionsRows(*_secrets(random)).books(engine),
+            LiveFeed(SqlLiveLog(engine), ()),
+            clock,
+            ids,
+        )
         yield Stage(system, engine, user_one.id)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
         await engine.dispose()
+
+
+def _nobody(engine: AsyncEngine, executor: Executor, clock: SystemClock, random: SystemRandom) -> StaffAccess:
+    """The way in for a staff of nobody."""
+    cipher, index = _secrets(random)
+    return StaffAccess(
+        executor=executor,
+        books=SqlStaffBooks(engine, StaffRepository(cipher, index), index),
+        passwords=Argon2Passwords(pepper=b"p" * 32, random=random),
+        clock=clock,
+        random=random,
+    )
+
+
+def _secrets(random: SystemRandom) -> tuple[FieldCipher, BlindIndex]:
+    return FieldCipher(KeyRing("test", {"test": b"f" * 32}), random), BlindIndex(b"i" * 32)
 
 
 def _schema(clock: SystemClock, random: SystemRandom) -> Schema:

@@ -130,3 +130,16 @@ def test_the_help_of_each_command_is_its_own() -> None:
     group: Any = get_command(commands())
     for name, _, told in COMMANDS:
         assert told == " ".join(group.commands[name].loaded.help.partition("\n\n")[0].split())
+
+
+def test_a_time_and_a_seed_are_there_from_the_start(own: SandboxProgram) -> None:
+    """Its clock stands still at the moment that was asked for; what is no moment is bad usage."""
+    own.start("--seed", "7", "--clock", "2026-11-20T12:00:00+03:00")
+
+    assert (True, "2026-11-20T09:00:00+00:00") == (
+        own.ask("GET", "/sandbox/clock")["is_fixed"],
+        own.ask("GET", "/sandbox/clock")["now"],
+    )
+    assert {"seed": 7} == own.ask("GET", "/sandbox/seed")
+    assert '"CheckoutRequestID":"ws_CO_20112026120000' in typed_as_printed(own)
+    own.stop()

@@ -31,6 +31,26 @@ def test_a_piped_pin_pays(sandbox: SandboxProgram) -> None:
     assert "Ksh10.00 sent to PENPAY" in said
 
 
+def test_a_prompt_expires_by_a_step_of_the_clock(sandbox: SandboxProgram) -> None:
+    """The time stands still where it was set, moves on by what is typed, and runs as this machine's again."""
+    assert "2026-11-20 12:00:00 in Nairobi, standing still." in sandbox.penpay("clock", "2026-11-20T09:00:00Z")
+    push(sandbox, 10)
+    assert "2026-11-20 12:01:01 in Nairobi" in sandbox.penpay("clock", "--step", "61s")
+    sandbox.wait_for(lambda: sandbox.ask("GET", f"/sandbox/phones/{PHONE}")["prompt"] is None, "the end of the prompt")
+    assert "7200000 ms from this machine's time" in sandbox.penpay("clock", "+2h")
+    assert "as this machine's." in sandbox.penpay("clock", "real")
+    assert "A span is a whole number" in sandbox.penpay("clock", "+2 hours", status=2, width=200)
+    assert "error: moment_out_of_range" in sandbox.penpay("clock", "+9999d", status=1)
+
+
+def test_a_seed_is_sown_and_taken_away(sandbox: SandboxProgram) -> None:
+    """And shown."""
+    assert "Drawn from seed 7." in sandbox.penpay("seed", "7")
+    assert {"seed": 7} == json.loads(sandbox.penpay("seed", "--json"))
+    assert "A seed is a whole number, or none." in sandbox.penpay("seed", "seven", status=2, width=200)
+    assert "Drawn anew every time." in sandbox.penpay("seed", "none")
+
+
 def test_an_empty_line_cancels_and_a_wrong_pin_is_told(sandbox: SandboxProgram) -> None:
     """Each prompt takes the next line; what is no PIN at all leaves the prompt for the line after."""
     push(sandbox, 10)
@@ -122,6 +142,13 @@ def test_a_fault_that_makes_no_sense_is_explained(
     said = sandbox.penpay("faults", "add", *arguments, status=1)
     assert said.startswith("error: invalid_fault: ")
     assert named in said
+    assert [] == sandbox.ask("GET", "/sandbox/faults")
+
+
+def test_a_fault_that_denies_what_was_done_is_refused(sandbox: SandboxProgram) -> None:
+    """By a code of its own, here and over HTTP."""
+    said = sandbox.penpay("faults", "add", "spoilt-reply", "call=B2C", "reply=SYSTEM_BUSY", "done=yes", status=1)
+    assert said.startswith("error: contradictory_fault: ")
     assert [] == sandbox.ask("GET", "/sandbox/faults")
 
 

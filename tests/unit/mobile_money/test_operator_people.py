@@ -21,13 +21,12 @@ from penpay.domain.mobile_money.errors import (
     CustomerNotActive,
     IllegalStatus,
     InvalidPassword,
-    LoginLocked,
     OwnApproval,
     WrongCode,
 )
 from penpay.domain.mobile_money.merchant import Merchant, MerchantId, NumberKind
 from penpay.domain.mobile_money.policy import OPEN, KycTier, Limits, OperatorPolicy
-from penpay.domain.shared.errors import DomainError, Forbidden
+from penpay.domain.shared.errors import DomainError, Forbidden, LoginLocked
 from penpay.domain.shared.money import Money
 from tests.unit.mobile_money.people import NOON, a_customer, an_administrator, kes
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from penpay.domain.payments.transaction import TERMINAL, Transaction, TransactionStatus, create_deposit
+from penpay.domain.payments.transaction import TERMINAL, Transaction, TransactionStatus, create_transaction
 from penpay.domain.shared.errors import IllegalMove
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.locked_rate import LockedRate
@@ -18,11 +18,16 @@ from tests.support.ports import MORNING
 from tests.unit.payments.drawing import read_moves
 
 DRAWING = """
-    PENDING                     -> PROCESSING FAILED IN_REVIEW
+    PENDING                     -> PROCESSING CONVERTING FAILED IN_REVIEW
     PROCESSING                  -> AWAITING_MPESA_CALLBACK VERIFYING_MPESA_PAYMENT FAILED IN_REVIEW
+    PROCESSING                  -> AWAITING_DERIV_CONFIRMATION CONVERTING
     AWAITING_MPESA_CALLBACK     -> VERIFYING_MPESA_PAYMENT FAILED IN_REVIEW
     VERIFYING_MPESA_PAYMENT     -> AWAITING_DERIV_CONFIRMATION IN_REVIEW
-    AWAITING_DERIV_CONFIRMATION -> COMPLETED IN_REVIEW
+    AWAITING_DERIV_CONFIRMATION -> CONVERTING RETURNING COMPLETED IN_REVIEW
+    CONVERTING                  -> AWAITING_MPESA_DISBURSEMENT RETURNING IN_REVIEW
+    AWAITING_MPESA_DISBURSEMENT -> RETURNING COMPLETED IN_REVIEW
+    RETURNING                   -> REVERSED IN_REVIEW
+    IN_REVIEW                   -> AWAITING_DERIV_CONFIRMATION AWAITING_MPESA_DISBURSEMENT RETURNING
     IN_REVIEW                   -> COMPLETED FAILED REVERSED
     COMPLETED                   -> REVERSED
     FAILED                      ->
@@ -42,7 +47,7 @@ def deposit() -> Transaction:
         expires_at=MORNING + timedelta(minutes=15),
     )
     amount = Money(1_000, Currency.USD)
-    made, _ = create_deposit(
+    made, _ = create_transaction(
         transaction_id=TransactionId(UUID(int=1)),
         user_id=UserId(UUID(int=2)),
         amount=amount,
@@ -70,7 +75,14 @@ def test_the_drawing_decides_about_every_pair_of_states(before: TransactionStatu
 def test_money_that_has_been_taken_can_never_end_as_not_charged_without_people() -> None:
     """From the moment the payer's money is booked, FAILED is reached only through a review."""
     moves = read_moves(DRAWING)
-    for status in ("VERIFYING_MPESA_PAYMENT", "AWAITING_DERIV_CONFIRMATION", "COMPLETED"):
+    for status in (
+        "VERIFYING_MPESA_PAYMENT",
+        "AWAITING_DERIV_CONFIRMATION",
+        "CONVERTING",
+        "AWAITING_MPESA_DISBURSEMENT",
+        "RETURNING",
+        "COMPLETED",
+    ):
         assert (status, "FAILED") not in moves
 
 
@@ -113,7 +125,7 @@ def test_what_is_known_is_not_forgotten_by_a_later_fact_that_says_nothing() -> N
 def test_a_new_deposit_tells_everything_its_price_was_made_of() -> None:
     """The first event alone is enough to recompute the quote."""
     rate = deposit().rate
-    made, event = create_deposit(
+    made, event = create_transaction(
         transaction_id=TransactionId(UUID(int=1)),
         user_id=UserId(UUID(int=2)),
         amount=Money(1_000, Currency.USD),

@@ -19,7 +19,7 @@ from penpay.application.shared.unit_of_work import AUDIT, Work
 from penpay.domain.deriv.gateway import TransferAnswer, TransferOutcome
 from penpay.domain.payments.evidence import DerivTransfer, EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
-from penpay.domain.shared.ids import BatchId, TransactionId
+from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.system import UuidV7
 from tests.support.ports import MORNING, HandClock, SeededRandom
 from tests.unit.payments.test_evidence import transfer
@@ -32,9 +32,7 @@ def batch(known: DerivTransfer, at: datetime) -> Work:
     work = Work(batch_id=BatchId(UUID(int=9)), now=at, ids=UuidV7(HandClock(), SeededRandom()), subscriptions={})
     work.loaded(DERIV_TRANSFERS, {known.id: replace(known, subject_id=TRANSACTION.id)})
     work.loaded(TRANSACTIONS, {TRANSACTION.id: TRANSACTION})
-    asked: dict[tuple[TransactionId | None, ReviewReason], Review | None] = {
-        (TRANSACTION.id, ReviewReason.DERIV_UNRESOLVED): None
-    }
+    asked: dict[tuple[UUID, ReviewReason], Review | None] = {(TRANSACTION.id, ReviewReason.DERIV_UNRESOLVED): None}
     work.loaded(REVIEWS, asked)
     work.begin()
     return work
@@ -94,7 +92,9 @@ def test_a_transfer_that_waited_for_us_is_tried_before_it_is_given_up() -> None:
     work = batch(sending, MORNING + timedelta(days=2))
     answer = TransferAnswer(outcome=TransferOutcome.NOT_SENT, code="not_connected")
 
-    RecordTransferAnswerHandler().handle(RecordTransferAnswer(transfer_id=sending.id, fence=1, answer=answer), work)
+    RecordTransferAnswerHandler(refunds=False).handle(
+        RecordTransferAnswer(transfer_id=sending.id, fence=1, answer=answer), work
+    )
 
     kept = work.get(DERIV_TRANSFERS, sending.id)
     assert kept is not None

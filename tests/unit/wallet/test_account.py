@@ -111,7 +111,17 @@ def test_nothing_of_a_customer_may_go_negative() -> None:
     lines = {code: line for code, line in CHART.items() if line.may_go_negative}
     families = [name for name, family in FAMILIES.items() for line in family.values() if line.may_go_negative]
 
-    assert {"mpesa:collection", "deriv:agent", "fx:KES", "fx:USD", "trust:bank"} == lines.keys()
+    assert {
+        "mpesa:collection",
+        "mpesa:utility",
+        "mpesa:charges_paid",
+        "deriv:agent",
+        "fx:KES",
+        "fx:USD",
+        "trust:bank",
+        "1010",
+        "1300",
+    } == lines.keys()
     assert all(line.type is AccountType.ASSET for line in lines.values())
     assert ["charges_paid"] == families
 

@@ -1,0 +1,119 @@
+"""M-Pesa's own records against the books: statements, balances, and what the terminal shows of a payment."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from penpay.application.collections.checking import BalanceCheck, check_balance
+from penpay.application.collections.importing import Imported, StatementImporter
+from penpay.demo.world import SHORT_CODE
+from penpay.domain.mpesa.statement_file import read_statement
+from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
+
+HEADER = "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance,Linked Transaction ID\n"
+PAID = 'QGK12XYZ9,03-02-2026 12:00:05,Pay Bill from 2547****149 Acc. inv202602030001,Completed,"5,000.00",,105000,\n'
+MISSED = "QGK12XYZA,03-02-2026 12:00:09,Pay Bill from 2547****149 Acc. nobody,Completed,20,,105020,\n"
+TAKEN_BACK = 'QGK12XYZB,03-02-2026 12:09:00,Transaction Reversal,Completed,,"-5,000.00",100020,QGK12XYZ9\n'
+
+
+async def imported(shop: Shop, *rows: str) -> Imported:
+    capture = shop.system.capture
+    importer = StatementImporter(executor=shop.system.executor, attach=capture.attach, short_code=SHORT_CODE)
+    return await importer.run(read_statement((HEADER + "".join(rows)).encode()), by=STAFF)
+
+
+async def test_a_statement_books_what_was_missed_and_proves_what_was_told(shop: Shop) -> None:
+    """One payment was told, one was not; importing the file again books nothing."""
+    await shop.invoice(await shop.customer("CUST-001"), kes(5_000), "INV-20260203-0001")
+    await shop.told(WORKED_EXAMPLE)
+
+    first = await imported(shop, PAID, MISSED)
+    again = await imported(shop, PAID, MISSED)
+
+    assert (2, kes(5_020), 1, kes(20)) == (first.payments, first.total, first.booked, first.booked_total)
+    assert ((), ()) == (first.unreadable, first.contradicting)
+    assert (2, 0) == (again.payments, again.booked)
+    assert [("QGK12XYZ9", "C2B", "VERIFIED"), ("QGK12XYZA", "STATEMENT", "VERIFIED")] == await shop.rows(
+        "SELECT mpesa_receipt_number, source, verification FROM payments ORDER BY mpesa_receipt_number"
+    )
+    assert (502_000, 2_000) == (await shop.account("1010"), await shop.account("2300"))
+
+
+async def test_a_reversal_in_the_statement_opens_the_invoice_again(shop: Shop) -> None:
+    """M-Pesa took the money back; told twice, it is undone once."""
+    await shop.invoice(await shop.customer("CUST-001"), kes(5_000), "INV-20260203-0001")
+
+    first = await imported(shop, PAID, TAKEN_BACK)
+    again = await imported(shop, PAID, TAKEN_BACK)
+
+    assert (("QGK12XYZ9",), ()) == (first.reversed_, first.unreadable)
+    assert 0 == again.booked
+    assert [("UNPAID", 500_000)] == await shop.rows("SELECT status, balance FROM invoices")
+    assert (0, 500_000) == (await shop.account("1010"), await shop.account("1200"))
+
+
+async def test_a_reversal_of_what_nobody_booked_is_told_and_spoils_nothing(shop: Shop) -> None:
+    """The other rows are booked all the same."""
+    found = await imported(shop, TAKEN_BACK, MISSED)
+
+    assert (1, [(2, "it was refused: payment_not_found")]) == (
+        found.booked,
+        [(row.line, row.why) for row in found.unreadable],
+    )
+
+
+def told(receipt: str, second: int, amount: str, balance: str) -> dict[str, Any]:
+    return {
+        "TransID": receipt,
+        "TransAmount": amount,
+        "TransTime": f"202602031200{second:02d}",
+        "OrgAccountBalance": balance,
+        "BusinessShortCode": SHORT_CODE,
+        "BillRefNumber": "x",
+    }
+
+
+async def followed(shop: Shop) -> BalanceCheck:
+    return await check_balance(
+        shop.system.executor, shop.system.capture.balances, short_code=SHORT_CODE, day=date(2026, 2, 3), by=STAFF
+    )
+
+
+async def test_a_receipt_that_never_came_shows_as_a_gap_in_the_balance(shop: Shop) -> None:
+    """Named by its neighbours and its amount, kept, and told once; the statement that brings it closes the gap."""
+    shop.stage.clock.advance(datetime(2026, 2, 5, tzinfo=UTC) - shop.stage.clock.now())
+    await shop.told(told("QGK12XYZ1", 1, "50.00", "1050.00"))
+    await shop.told(told("QGK12XYZ3", 9, "25.00", "1175.00"))
+
+    checked = await followed(shop)
+    assert [("QGK12XYZ1", "QGK12XYZ3", kes(100))] == [
+        (gap.after, gap.before, gap.missing) for gap in checked.continuity.gaps
+    ]
+    await followed(shop)
+    assert 1 == await shop.one("SELECT count(*) FROM domain_events WHERE name = 'BalanceGapFound'")
+    assert [(10_000, 2)] == await shop.rows(
+        "SELECT missing_cents, version FROM balance_checks WHERE day = '2026-02-03'"
+    )
+
+    await imported(shop, "QGK12XYZ2,03-02-2026 12:00:05,Pay Bill Acc. x,Completed,100,,1150,\n")
+    assert () == (await followed(shop)).continuity.gaps
+
+
+async def test_the_whole_story_of_a_receipt_is_shown(shop: Shop) -> None:
+    """Message, booking, allocations, both sides of the ledger, events and audit trail."""
+    await shop.invoice(await shop.customer("CUST-001"), kes(5_000), "INV-20260203-0001")
+    await shop.told(WORKED_EXAMPLE)
+
+    story = await shop.system.capture.stories.story("QGK12XYZ9")
+
+    assert ["APPLIED"] == [message.outcome for message in story.messages]
+    assert [("INVOICE", 500_000, "INV-20260203-0001")] == [
+        (row["target"], row["amount_cents"], row["invoice_number"]) for row in story.allocations
+    ]
+    assert [("1010", "DEBIT", 500_000), ("1200", "CREDIT", 500_000)] == [
+        (row["code"], row["side"], row["amount_cents"]) for row in story.entries
+    ]
+    assert "PaymentReceived" in [row["name"] for row in story.events]
+    assert "payment.received" in [row["action"] for row in story.audit]
+    assert "254708374149" not in repr(story)

@@ -1,0 +1,47 @@
+"""Stages for the withdrawal stories: those of deposits, after somebody has something at Deriv."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.deposits import conftest
+from tests.end_to_end.deposits.stage import staged
+from tests.end_to_end.withdrawals.stage import WithdrawalStage
+from tests.support.engines import EVERY
+
+migrated_files = conftest.migrated_files
+migrated_postgresql = conftest.migrated_postgresql
+migrated_postgresql_url = conftest.migrated_postgresql_url
+migrated_mariadb = conftest.migrated_mariadb
+migrated_mariadb_url = conftest.migrated_mariadb_url
+migrated_mysql = conftest.migrated_mysql
+migrated_mysql_url = conftest.migrated_mysql_url
+
+
+@asynccontextmanager
+async def _with_funds(folder: Path, url: str | None, migrated: Sequence[Path]) -> AsyncIterator[WithdrawalStage]:
+    async with staged(folder, database_url=url, migrated=migrated) as made:
+        stage = WithdrawalStage(made)
+        await stage.give_funds()
+        yield stage
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[WithdrawalStage]:
+    """A stage whose System keeps its books in SQLite."""
+    async with _with_funds(tmp_path, None, migrated_files) as made:
+        yield made
+
+
+@pytest.fixture(params=EVERY)
+async def each_stage(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+) -> AsyncIterator[WithdrawalStage]:
+    """A stage on one engine after the other."""
+    url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
+    async with _with_funds(tmp_path, url, migrated_files) as made:
+        yield made
