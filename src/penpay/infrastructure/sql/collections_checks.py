@@ -188,6 +188,22 @@ def _payment_allocated() -> Select[Any]:
     return compared(_RECEIPT, payments, _p.id, case((KEPT, _p.amount_cents), else_=0) - _p.suspense_cents, used)
 
 
+def _payment_status() -> Select[Any]:
+    """The status that what is in suspense calls for, and what was paid back out of it."""
+    refunds = amounts_of(_l.payment_id, COUNTED, _l.payment_id.is_not(None), targeted(Target.REFUND)).subquery()
+    should = case(
+        (_p.suspense_cents == _p.amount_cents, PaymentStatus.SUSPENSE.value),
+        (_p.suspense_cents > 0, PaymentStatus.PARTIALLY_ALLOCATED.value),
+        (refunds.c.cents == _p.amount_cents, PaymentStatus.REFUNDED.value),
+        else_=PaymentStatus.ALLOCATED.value,
+    )
+    return (
+        select(_RECEIPT.label("subject"), _p.suspense_cents.label("difference_cents"))
+        .select_from(payments.outerjoin(refunds, refunds.c.key == _p.id))
+        .where(KEPT, _p.status != should)
+    )
+
+
 def _on_mpesa_cash(kind: str) -> Any:
     """What journals of a kind moved on M-Pesa Cash, by reference."""
     return (
@@ -303,6 +319,12 @@ ROW_CHECKS: Final = (
         postings.MPESA_CASH,
         "The payment is not the sum of what it was used for.",
         _payment_allocated(),
+    ),
+    CollectionsCheck(
+        "payment_status",
+        postings.MPESA_CASH,
+        "The status is not the one that its suspense and refunds call for.",
+        _payment_status(),
     ),
     CollectionsCheck(
         "receipt_booked",
