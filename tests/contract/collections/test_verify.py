@@ -93,6 +93,10 @@ PLANTED: Mapping[str, tuple[str, set[Breach]]] = {
             ("mpesa_total", "1010", "1010", -100),
         },
     ),
+    "a credit note stands with somebody else": (
+        "UPDATE credit_notes SET customer_id = (SELECT id FROM customers WHERE customer_number = 'CUST-002')",
+        {("credit_note_owner", "1200", "CN-20260301-0001", 2_000)},
+    ),
     "a payment is called refunded": (
         "UPDATE payments SET status = 'REFUNDED' WHERE mpesa_receipt_number = 'QA1'",
         {("payment_status", "1010", "QA1", 0)},

@@ -156,6 +156,15 @@ def _invoice_credited() -> Select[Any]:
     return compared(_i.invoice_number, invoices, _i.id, _i.credited_cents, amounts_of(_n.invoice_id, _n.total_cents))
 
 
+def _credit_note_owner() -> Select[Any]:
+    """Whose a credit note is, is its invoice's."""
+    return (
+        select(_n.credit_note_number.label("subject"), _n.total_cents.label("difference_cents"))
+        .join_from(credit_notes, invoices, _i.id == _n.invoice_id)
+        .where(_n.customer_id != _i.customer_id)
+    )
+
+
 def _invoice_status() -> Select[Any]:
     """The status that the balance calls for."""
     should = case(
@@ -310,6 +319,12 @@ ROW_CHECKS: Final = (
         postings.RECEIVABLE,
         "What was taken off is not the sum of credit notes.",
         _invoice_credited(),
+    ),
+    CollectionsCheck(
+        "credit_note_owner",
+        postings.RECEIVABLE,
+        "It stands with another customer than its invoice.",
+        _credit_note_owner(),
     ),
     CollectionsCheck(
         "invoice_status", postings.RECEIVABLE, "The status is not the one its balance calls for.", _invoice_status()
