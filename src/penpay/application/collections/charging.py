@@ -60,6 +60,6 @@ class BookChargeHandler:
             return ChargeBooked(is_new=False)
         at = work.now if command.at is None else min(command.at, work.now)
         journal_id = postings.charge_booked(work, receipt=command.receipt, amount=command.amount, happened_at=at)
-        facts = {"amount_cents": command.amount.cents, "mpesa_receipt_number": command.receipt}
-        work.audit(command.by, "charge.booked", "ledger_journal", journal_id, **facts)
+        cents = command.amount.cents
+        work.audit(command.by, "charge.booked", "journal", journal_id, amount_cents=cents, receipt=command.receipt)
         return ChargeBooked(is_new=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.collections.capturing import CONFIRMATION
 from penpay.application.collections.reports import BookError
-from penpay.application.collections.till_door import TILL_SOURCE
+from penpay.application.collections.till_pushing import TILL_SOURCE
 from penpay.application.shared.webhooks import WEBHOOK_RETRY_AFTER, WebhookOutcome
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.shared.money import Currency, Money
