@@ -113,11 +113,12 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
             }
         )
         return
-    typer.echo(f"{imported.payments} payments of {imported.total} stand in the statement.")
-    typer.echo(f"{imported.booked} of them, {imported.booked_total}, were missing and are booked now.")
-    typer.echo(f"{imported.deposits} are deposits'.")
-    typer.echo(f"M-Pesa charged {imported.charges}; {imported.charges_booked} charges are booked now.")
-    typer.echo(f"Other outflows {imported.outflows}, {imported.other} other rows.")
+    typer.echo(f"Payments in the statement: {imported.payments}, {imported.total}")
+    typer.echo(f"Missing until now, and booked: {imported.booked}, {imported.booked_total}")
+    typer.echo(f"Of deposits to Deriv: {imported.deposits}")
+    typer.echo(f"Charges of M-Pesa: {imported.charges}, booked now: {imported.charges_booked}")
+    typer.echo(f"Other outflows: {imported.outflows}")
+    typer.echo(f"Other rows: {imported.other}")
     for receipt in imported.reversed_:
         typer.echo(f"{receipt} was taken back by M-Pesa and is reversed.")
     for receipt in imported.contradicting:
