@@ -16,6 +16,6 @@ __all__ = ["migrated_files"]
 
 @pytest.fixture
 async def shop(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[Shop]:
-    """A business whose books are in SQLite."""
-    async with staged(tmp_path, database_url=None, migrated=migrated_files) as stage:
+    """A business whose books are in SQLite, and which looks into M-Pesa's list."""
+    async with staged(tmp_path, database_url=None, migrated=migrated_files, pull="on") as stage:
         yield Shop(stage)
