@@ -10,7 +10,6 @@ from penpay.presentation.http.body import BodyLimit
 from penpay.presentation.http.errors import HANDLERS
 from penpay.presentation.http.guarding import Guarded, hung_up
 from penpay.presentation.http.routes import (
-    c2b,
     callbacks,
     customers,
     deposits,
@@ -26,6 +25,7 @@ from penpay.presentation.http.routes import (
     wallet,
     withdrawals,
 )
+from penpay.presentation.http.routes.c2b import C2bMessages
 from penpay.presentation.http.system import SCOPE_KEY, HttpSystem
 
 _DESCRIPTION = """Money between M-Pesa and Deriv, on one immutable double-entry ledger.
@@ -45,7 +45,6 @@ def create_app() -> FastAPI:
         exception_handlers={**HANDLERS, ClientDisconnect: hung_up},
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
-    app.router.routes.extend(c2b.ROUTES)
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
         (staff, statements, customers, invoices, pos, payments, reports, events),
@@ -54,6 +53,7 @@ def create_app() -> FastAPI:
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guarded)
+    app.add_middleware(C2bMessages)
     return app
 
 
