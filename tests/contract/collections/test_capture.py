@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from penpay.application.collections.capture_rows import TillPushId
+from penpay.application.collections.capturing import Booking
 from penpay.application.collections.checking import RecordBalanceCheck
 from penpay.application.collections.doors import Message
 from penpay.application.collections.pulling import ClaimPull, EndPull
@@ -36,6 +37,7 @@ from penpay.domain.shared.errors import LostLicence
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
+from penpay.workers.c2b import ConfirmationWorker
 from tests.support.engines import EVERY
 from tests.support.ports import HandClock
 
@@ -209,3 +211,27 @@ async def test_what_a_customer_or_a_payer_has_paid_today_is_known(system: System
     assert kes(7) == await system.capture._days.paid_today(asked)
     clock_of(system).moment += timedelta(days=1)
     assert kes(0) == await system.capture._days.paid_today(asked)
+
+
+async def test_a_message_whose_booking_fails_is_kept_and_booked_later(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered once it is stored; a repeat of the same fault leaves it waiting, and then it is booked once."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    message = Message(token=None, remote_address="127.0.0.1", body=json.dumps(BODY).encode())
+    with monkeypatch.context() as patched:
+        patched.setattr(Booking, "book", broken)
+        await system.c2b_door.confirm(message)
+    assert [("RECEIVED", 0)] == await rows(
+        system, "SELECT outcome, (SELECT count(*) FROM payments) FROM webhook_logs ORDER BY id"
+    )
+
+    clock_of(system).moment += timedelta(minutes=1)
+    (due,) = await system.capture.due.due_messages("c2b_confirmation", system.clock.now(), 10)
+    worker = ConfirmationWorker(executor=system.executor, attach=system.capture.attach, short_code="174379")
+    await worker.handle(due)
+    await worker.handle(due)
+    assert [("APPLIED", 1)] == await rows(system, "SELECT outcome, (SELECT count(*) FROM payments) FROM webhook_logs")

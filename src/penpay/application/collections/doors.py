@@ -7,8 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -213,13 +212,8 @@ class C2bDoor:
 
     def is_allowed(self, remote_address: str) -> bool:
         """Whether messages are taken from this address."""
-        address = _address(remote_address)
-        return address is not None and any(address in network for network in self._allowed_sources)
-
-
-@lru_cache(maxsize=1024)
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
+        try:
+            address = ip_address(remote_address)
+        except ValueError:
+            return False
+        return any(address in network for network in self._allowed_sources)

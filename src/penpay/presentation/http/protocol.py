@@ -15,7 +15,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD: Final = 16 * 1024
-_MOST_EARLY: Final = 64 * 1024
 _DOUBTFUL: Final = (b"\n ", b"\n\t", b"\ntransfer-encoding", b"\nupgrade", b"\nexpect")
 """Folded lines, and headers that say something else about the end of a request, or about what follows it."""
 _LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*)")
@@ -46,12 +45,10 @@ class HttpProtocol(HttpToolsProtocol):
     """What came before the request before it was answered."""
 
     def data_received(self, data: bytes) -> None:
-        """Read a request, or keep it until the one before is answered."""
+        """Read a request; one that comes before the last is answered waits, and nothing is read after it till then."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._early += data
             self.flow.pause_reading()
-            if len(self._early) > _MOST_EARLY:
-                self.transport.abort()
         elif is_whole(data):
             super().data_received(data)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
@@ -42,7 +41,6 @@ def arrived_by_tls(scope: Scope, peer: str | None, trusted_proxies: Collection[I
     return by_us and bool(told) and told[-1].rsplit(",", 1)[-1].strip().lower() == "https"
 
 
-@lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)
