@@ -21,6 +21,7 @@ from penpay.application.collections.capturing import (
     TakeConfirmation,
     TakeConfirmationHandler,
 )
+from penpay.application.collections.charging import BookCharge, BookChargeHandler
 from penpay.application.collections.checking import RecordBalanceCheck, RecordBalanceCheckHandler
 from penpay.application.collections.doors import C2B_PURPOSE, C2bDoor, ValidationPolicy, token_subject
 from penpay.application.collections.missed import BookListed, BookListedHandler
@@ -126,6 +127,7 @@ class Capture:
             PostponeConfirmation: (PostponeConfirmationHandler(), first),
             ConfirmDeposit: (ConfirmDepositHandler(ApplyWebhookHandler()), first),
             BookListed: (BookListedHandler(receive, till), first),
+            BookCharge: (BookChargeHandler(), first),
             ClaimPull: (ClaimPullHandler(lease), first),
             EndPull: (EndPullHandler(timedelta(minutes=settings.pull_minutes)), first),
             RecordBalanceCheck: (RecordBalanceCheckHandler(), new),

@@ -78,6 +78,7 @@ from penpay.infrastructure.sql.collections_money import (
     AllocationAppender,
     KnownPayments,
     KnownRefunds,
+    PaidDays,
     PaymentRepository,
     PaymentsByPush,
     RefundRepository,
@@ -108,6 +109,7 @@ class CollectionsRows:
             self.customers,
             InvoiceRepository(),
             SaleRepository(),
+            PaidDays(),
             self.payments,
             self.refunds,
         )

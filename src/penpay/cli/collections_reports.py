@@ -65,10 +65,10 @@ def verify(*, as_json: AsJson = False) -> None:
         )
         typer.echo(f"{len(errors)} {'thing does' if len(errors) == 1 else 'things do'} not hold.")
     else:
-        rules = len(CHECKS) + len(LEDGER_CHECKS)
+        rules = len(CHECKS) + len(LEDGER_CHECKS) + 1
         typer.echo(
-            f"The books hold: {rules} rules over every customer, invoice, payment, sale, journal and account, and"
-            " nothing differs."
+            f"The books hold: {rules} rules over every customer, invoice, payment, sale, message, journal and account,"
+            " and nothing differs."
         )
     if errors:
         raise typer.Exit(FAILED)

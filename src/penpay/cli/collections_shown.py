@@ -93,6 +93,7 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
                 "deposits": imported.deposits,
                 "reversed": list(imported.reversed_),
                 "charges_cents": imported.charges.cents,
+                "charges_booked": imported.charges_booked,
                 "outflows_cents": imported.outflows.cents,
                 "other": imported.other,
                 "contradicting": list(imported.contradicting),
@@ -103,7 +104,8 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
     typer.echo(f"{imported.payments} payments of {imported.total} stand in the statement.")
     typer.echo(f"{imported.booked} of them, {imported.booked_total}, were missing and are booked now.")
     typer.echo(f"{imported.deposits} are deposits'.")
-    typer.echo(f"Charges {imported.charges}, other outflows {imported.outflows}, {imported.other} other rows.")
+    typer.echo(f"M-Pesa charged {imported.charges}; {imported.charges_booked} charges are booked now.")
+    typer.echo(f"Other outflows {imported.outflows}, {imported.other} other rows.")
     for receipt in imported.reversed_:
         typer.echo(f"{receipt} was taken back by M-Pesa and is reversed.")
     for receipt in imported.contradicting:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from penpay.application.collections.capture_rows import TillPushId
-from penpay.application.collections.capturing import Booking
+from penpay.application.collections.capturing import CONFIRMATION, Booking, RecordMessage
 from penpay.application.collections.checking import RecordBalanceCheck
 from penpay.application.collections.doors import Message
 from penpay.application.collections.pulling import ClaimPull, EndPull
@@ -26,6 +27,7 @@ from penpay.application.collections.registering import (
 )
 from penpay.application.collections.selling import OpenSale
 from penpay.application.collections.till_pushing import ClaimTillPush, PushFromTill, RecordTillPushAnswer
+from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.bootstrap import System, build, real_ports
 from penpay.config import load_settings
 from penpay.domain.collections.continuity import Continuity, Gap
@@ -34,9 +36,11 @@ from penpay.domain.mpesa.c2b import parse_c2b_payment
 from penpay.domain.mpesa.gateway import CallAnswer, CallOutcome, PushAnswer, PushOutcome, UnansweredValidation
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import LostLicence
+from penpay.domain.shared.ids import WebhookId
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
+from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.workers.c2b import ConfirmationWorker
 from tests.support.engines import EVERY
 from tests.support.ports import HandClock
@@ -235,3 +239,28 @@ async def test_a_message_whose_booking_fails_is_kept_and_booked_later(
     await worker.handle(due)
     await worker.handle(due)
     assert [("APPLIED", 1)] == await rows(system, "SELECT outcome, (SELECT count(*) FROM payments) FROM webhook_logs")
+
+
+async def test_a_message_that_was_stored_and_never_applied_is_told_with_its_age(system: System) -> None:
+    """Its money may be in the till and not in the books; one of this minute is still being worked on."""
+    kept = RecordMessage(
+        webhook_id=WebhookId(UUID(int=7)),
+        source=CONFIRMATION,
+        remote_address="127.0.0.1",
+        body=b"{}",
+        outcome=WebhookOutcome.RECEIVED,
+    )
+    await do(system, kept)
+    await do(system, replace(kept, webhook_id=WebhookId(UUID(int=8)), outcome=WebhookOutcome.REFUSED_SOURCE))
+    reports = SqlCollectionsReports(system.engine, clock=system.clock)
+    assert [] == list(await reports.verify())
+    told = []
+    for later in (timedelta(minutes=5), timedelta(hours=3), timedelta(days=2)):
+        clock_of(system).moment += later
+        (found,) = await reports.verify()
+        assert ("message_unapplied", "1010", str(UUID(int=7))) == (found.check, found.account, found.subject)
+        told.append(found.detail)
+
+    assert ["5 min ago", "3 h 5 min ago", "2 d 3 h ago"] == [
+        words.partition(" stored ")[2].partition(" and ")[0] for words in told
+    ]

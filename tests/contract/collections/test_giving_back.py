@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penpay.application.collections.allocating import AllocatePayment
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.collections.selling import TakeCash
@@ -67,6 +68,41 @@ async def test_suspense_is_refunded_by_two_people(stage: Stage) -> None:
     assert [("REFUNDED", 0)] == await stage.rows("SELECT status, suspense_cents FROM payments")
     assert {} == await stage.trial_balance()
     await stage.agrees()
+
+
+async def test_a_payment_refunded_in_parts_is_refunded_when_nothing_else_was_paid_with_it(stage: Stage) -> None:
+    """Until then it says what is in suspense; a part that paid an invoice makes it allocated, not refunded."""
+    await stage.invoice(await stage.customer("CUST-001"), kes(40), "INV-1")
+    for receipt in ("R1", "R2"):
+        await stage.paid(receipt, kes(100), None)
+    await stage.do(AllocatePayment(receipt="R2", reference="INV-1", amount=kes(40), by=STAFF))
+    parts = (("R1", 60), ("R1", 40), ("R2", 60))
+    refunds = [await proposed(stage, propose(shillings, receipt=receipt)) for receipt, shillings in parts]
+
+    await stage.do(decide(refunds[0], OTHER))
+    assert ["PARTIALLY_ALLOCATED", "PARTIALLY_ALLOCATED"] == await statuses(stage)
+    await stage.together([decide(refunds[1], OTHER), decide(refunds[2], OTHER)])
+    assert ["REFUNDED", "ALLOCATED"] == await statuses(stage)
+    await stage.do(RefundFailed(refund_id=refunds[1], code="2001"))
+    await stage.do(decide(await proposed(stage, propose(40, receipt="R1")), OTHER))
+
+    assert ["REFUNDED", "ALLOCATED"] == await statuses(stage)
+    await stage.agrees()
+
+
+async def test_both_halves_of_a_payment_refunded_at_once_leave_it_refunded(stage: Stage) -> None:
+    """Two approvals in one batch: the second looks again at what the first has done."""
+    await stage.paid("R1", kes(100), None)
+    refunds = [await proposed(stage, propose(50, receipt="R1")) for _ in range(2)]
+
+    await stage.together([decide(refund, OTHER) for refund in refunds])
+
+    assert ["REFUNDED"] == await statuses(stage)
+    await stage.agrees()
+
+
+async def statuses(stage: Stage) -> list[str]:
+    return [status for (status,) in await stage.rows("SELECT status FROM payments ORDER BY mpesa_receipt_number")]
 
 
 async def test_a_refund_that_fails_is_where_it_was(stage: Stage) -> None:

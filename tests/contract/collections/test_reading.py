@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from penpay.application.collections.allocating import AllocatePayment
 from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
 from penpay.application.collections.queries import InvoiceFilter
@@ -141,6 +142,30 @@ async def test_lists_come_in_pages(stage: Stage) -> None:
     )
 
 
+async def test_the_queue_of_suspense_and_the_refunds_come_in_pages(stage: Stage) -> None:
+    """The longest waiting first, the newest refund first; a page begins after its row even when that left the list."""
+    await stage.customer()
+    for number in range(5):
+        stage.clock.moment += timedelta(seconds=1)
+        await stage.paid(f"R{number}", kes(4), None)
+        phone = PhoneNumber.parse("0712345678")
+        await stage.do(ProposeRefund(receipt=f"R{number}", amount=kes(1), phone=phone, reason=f"r{number}", by=STAFF))
+    seen = books(stage)
+
+    first = await seen.suspense(2)
+    await stage.do(AllocatePayment(receipt="R1", reference="CUST-001", by=STAFF))
+    second = await seen.suspense(2, after=first.next)
+    last = await seen.suspense(2, after=second.next)
+    newest = await seen.refunds(3)
+    oldest = await seen.refunds(3, state=RefundState.PROPOSED, after=newest.next)
+
+    receipts = [[one["mpesa_receipt_number"] for one in page.items] for page in (first, second, last)]
+    assert [["R0", "R1"], ["R2", "R3"], ["R4"]] == receipts
+    assert [["r4", "r3", "r2"], ["r1", "r0"]] == [[one["reason"] for one in page.items] for page in (newest, oldest)]
+    assert (None, None) == (last.next, oldest.next)
+    assert [] == (await seen.suspense(5, customer_number="CUST-001")).items
+
+
 async def test_suspense_is_shown_with_what_it_may_be_for(stage: Stage) -> None:
     """The payer's phone comes hashed and is recognised; the amount is that of an open invoice."""
     await stage.do(CreateCustomer(contact=AMINA, by=STAFF))
@@ -151,7 +176,7 @@ async def test_suspense_is_shown_with_what_it_may_be_for(stage: Stage) -> None:
     told = ReceivePayment(receipt="R1", source=PaymentSource.C2B, amount=kes(700), bill_reference="rent", payer=payer)
     await stage.do(told)
 
-    (waiting,) = await books(stage).suspense(10)
+    (waiting,) = (await books(stage).suspense(10)).items
 
     assert ("R1", "UNKNOWN_REFERENCE", 70_000) == (
         waiting["mpesa_receipt_number"],
@@ -195,7 +220,7 @@ async def test_whoever_pays_a_refund_out_learns_the_number(stage: Stage) -> None
     phone = PhoneNumber.parse("0712345678")
     answer = await stage.do(ProposeRefund(receipt="R1", amount=kes(100), phone=phone, reason="twice", by=STAFF))
 
-    (shown,) = await books(stage).refunds(5, state=RefundState.PROPOSED)
+    (shown,) = (await books(stage).refunds(5, state=RefundState.PROPOSED)).items
 
     assert answer == shown
     assert "+2547******78" == shown["phone"]

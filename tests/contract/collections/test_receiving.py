@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -147,6 +148,36 @@ async def test_what_breaks_a_limit_is_booked_and_flagged(stage: Stage) -> None:
 
     flags = await stage.rows("SELECT mpesa_receipt_number, flags FROM payments ORDER BY mpesa_receipt_number")
     assert [("R1", "OVER_TRANSACTION_LIMIT"), ("R2", ""), ("R3", "OVER_DAY_LIMIT"), ("R4", "")] == flags
+    await stage.agrees()
+
+
+async def test_what_is_told_late_counts_to_the_day_it_was_paid_on(stage: Stage) -> None:
+    """A list of yesterday's payments comes after today's first one: each is summed with yesterday's, alone or at once.
+
+    Today's sum knows nothing of them, nor does another customer's.
+    """
+    customer, other = await stage.customer(), await stage.customer()
+    yesterday = stage.clock.now()
+    stage.clock.moment += timedelta(hours=20)
+    await stage.paid("TODAY1", kes(200_000), customer)
+    await stage.paid("TODAY2", kes(200_000), other)
+
+    def late(receipt: str, amount: int, whose: str, at: datetime) -> ReceivePayment:
+        return replace(receipt_of(receipt, kes(amount), whose), transacted_at=at)
+
+    await stage.do(late("LATE1", 250_000, customer, yesterday))
+    for told in await stage.together(
+        [late(f"LATE{number}", 125_000, customer, yesterday) for number in (2, 3)]
+        + [late("LATE4", 1, customer, yesterday), late("OTHER", 250_000, other, yesterday)]
+    ):
+        assert not told.repeated
+    await stage.do(late("OLDER", 250_000, customer, yesterday - timedelta(days=1)))
+    await stage.do(late("LATE5", 1, customer, yesterday))
+    await stage.paid("TODAY3", kes(250_000), customer)
+    await stage.paid("TODAY4", kes(250_000), other)
+
+    flagged = "SELECT mpesa_receipt_number FROM payments WHERE flags = 'OVER_DAY_LIMIT' ORDER BY mpesa_receipt_number"
+    assert [("LATE4",), ("LATE5",)] == await stage.rows(flagged)
     await stage.agrees()
 
 

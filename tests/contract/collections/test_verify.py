@@ -79,7 +79,11 @@ PLANTED: Mapping[str, tuple[str, set[Breach]]] = {
     ),
     "money in suspense is gone": (
         "UPDATE payments SET suspense_cents = 0 WHERE mpesa_receipt_number = 'QA3'",
-        {("payment_allocated", "1010", "QA3", 6_000), ("suspense_total", "2300", "2300", 6_000)},
+        {
+            ("payment_allocated", "1010", "QA3", 6_000),
+            ("payment_status", "1010", "QA3", 0),
+            ("suspense_total", "2300", "2300", 6_000),
+        },
     ),
     "a payment is larger than it was": (
         "UPDATE payments SET amount_cents = amount_cents + 100 WHERE mpesa_receipt_number = 'QA1'",
@@ -88,6 +92,14 @@ PLANTED: Mapping[str, tuple[str, set[Breach]]] = {
             ("receipt_booked", "1010", "QA1", -100),
             ("mpesa_total", "1010", "1010", -100),
         },
+    ),
+    "a credit note stands with somebody else": (
+        "UPDATE credit_notes SET customer_id = (SELECT id FROM customers WHERE customer_number = 'CUST-002')",
+        {("credit_note_owner", "1200", "CN-20260301-0001", 2_000)},
+    ),
+    "a payment is called refunded": (
+        "UPDATE payments SET status = 'REFUNDED' WHERE mpesa_receipt_number = 'QA1'",
+        {("payment_status", "1010", "QA1", 0)},
     ),
     "a receipt is another one": (
         "UPDATE payments SET mpesa_receipt_number = 'QA9' WHERE mpesa_receipt_number = 'QA1'",

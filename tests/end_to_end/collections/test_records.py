@@ -9,6 +9,7 @@ from penpay.application.collections.checking import BalanceCheck, check_balance
 from penpay.application.collections.importing import Imported, StatementImporter
 from penpay.demo.world import SHORT_CODE
 from penpay.domain.mpesa.statement_file import read_statement
+from penpay.domain.shared.money import Currency
 from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
 
 HEADER = "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance,Linked Transaction ID\n"
@@ -61,6 +62,27 @@ async def test_a_reversal_of_what_nobody_booked_is_told_and_spoils_nothing(shop:
         found.booked,
         [(row.line, row.why) for row in found.unreadable],
     )
+
+
+async def test_charges_of_a_statement_are_an_expense_once(shop: Shop) -> None:
+    """Profit and loss shows them, the proof counts them, and the balance goes on over them; told twice, booked once.
+
+    Under a receipt that is booked with another amount, the row is left out and told.
+    """
+    charge = "QGK12XYZ9,03-02-2026 12:00:06,Pay Bill Charge,Completed,,-25.50,104974.50,\n"
+    other = charge.replace("-25.50", "-30.00")
+    missed = MISSED.replace("105020", "104994.50")
+    first = await imported(shop, PAID, charge, missed)
+    again = await imported(shop, PAID, charge, other, missed)
+    shop.stage.clock.advance(datetime(2026, 2, 5, tzinfo=UTC) - shop.stage.clock.now())
+
+    assert [(kes(25, 50), 1), (kes(25, 50), 0)] == [(one.charges, one.charges_booked) for one in (first, again)]
+    assert [(4, "it was refused: charge_differs")] == [(row.line, row.why) for row in again.unreadable]
+    assert (2_550, 499_450) == (await shop.account("5100"), await shop.account("1010"))
+    assert [] == list(await shop.system.reports.collections.verify())
+    earned = await shop.system.reports.ledger.profit_and_loss(Currency.KES, date(2026, 1, 1), date(2026, 12, 31))
+    assert [("5100", 2_550)] == [(row.code, row.balance.cents) for row in earned.expenses]
+    assert () == (await followed(shop)).continuity.gaps
 
 
 def told(receipt: str, second: int, amount: str, balance: str) -> dict[str, Any]:

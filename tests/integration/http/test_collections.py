@@ -182,6 +182,30 @@ async def proposed(desk: Desk, by: httpx.AsyncClient | None = None, **changes: A
     return done(await (by or desk.accountant).post("/api/refunds", json={**body, **changes}), 201)
 
 
+async def test_the_queue_and_the_refunds_follow_page_by_page(desk: Desk) -> None:
+    """`next` of one page is `after` of the following; the last page has none."""
+    for number in range(3):
+        await desk.paid(f"QAA{number}", 5_000, None)
+    asked = [await proposed(desk, reason=f"r{number}") for number in range(3)]
+
+    async def all_of(url: str, name: str, key: str, **params: Any) -> list[str]:
+        found, after = [], None
+        while True:
+            where = {**params, "limit": 2} | ({} if after is None else {"after": after})
+            page = done(await desk.cashier.get(url, params=where))
+            assert len(page[name]) <= 2
+            found += [one[key] for one in page[name]]
+            after = page["next"]
+            if after is None:
+                return found
+
+    queue = await all_of("/api/payments", "payments", "mpesa_receipt_number", status="suspense")
+    refunds = await all_of("/api/refunds", "refunds", "refund_id")
+
+    assert ["QAA0", "QAA1", "QAA2"] == sorted(queue)
+    assert sorted(one["refund_id"] for one in asked) == sorted(refunds)
+
+
 async def test_a_refund_takes_two_people(desk: Desk) -> None:
     """Who asked for it cannot approve it, not even an owner; an accountant cannot approve any."""
     await desk.paid("QAA1", 5_000, None)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import orjson
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
+from penpay.application.collections.checking import RecordBalanceCheck
 from penpay.application.shared import live
+from penpay.domain.collections.continuity import BalancePoint, follow
 from penpay.domain.identity.staff import StaffRole
+from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.tables import domain_events, event_positions
 from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.routes import events
@@ -82,6 +86,38 @@ async def test_news_is_told_as_it_happens_and_says_nothing_of_a_person(office: O
     assert ("1", "ready", {"position": 1}) == (ready.id, ready.name, ready.data)
     assert ("2", "SalePaid") == (told.id, told.name)
     assert {"at", "pos_id", "amount_cents", "status"} == set(told.data)
+
+
+async def test_a_gap_between_mpesas_balances_is_told(office: Office) -> None:
+    """The check of a day that ended with a gap: which number and day, its two neighbours, and how much is missing."""
+    await publish(office, [{"amount_cents": 1}])
+    ten, fifty = Money(1_000, Currency.KES), Money(5_000, Currency.KES)
+    at = office.clock.now()
+    points = [
+        BalancePoint(receipt="QA1", at=at, amount=ten, balance=ten),
+        BalancePoint(receipt="QA2", at=at + timedelta(minutes=1), amount=ten, balance=fifty),
+    ]
+    async with served(office) as url:
+        watching = await watcher(office, url)
+        async with watching.connected() as messages:
+            await anext(messages)
+            day, number = date(2026, 2, 3), "600600"
+            found = RecordBalanceCheck(short_code=number, day=day, continuity=follow(points, []), by="test")
+            await office.system.executor.execute(found)
+            async with office.system.engine.begin() as connection:
+                (event_id,) = (
+                    await connection.execute(
+                        select(domain_events.c.id).where(domain_events.c.name == "BalanceGapFound")
+                    )
+                ).one()
+                await connection.execute(insert(event_positions), [{"position": 2, "event_id": event_id}])
+            told = await anext(messages)
+
+    assert "BalanceGapFound" == told.name
+    facts = {"short_code": number, "day": "2026-02-03", "gaps": 1, "first_after": "QA1", "first_before": "QA2"}
+    assert {**facts, "missing_cents": 3_000, "first_missing_cents": 3_000} == {
+        name: value for name, value in told.data.items() if name != "at"
+    }
 
 
 async def test_cut_off_anywhere_nothing_is_lost_and_nothing_comes_twice(office: Office) -> None:

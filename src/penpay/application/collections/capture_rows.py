@@ -37,3 +37,5 @@ OPEN_TILL_PUSHES: Final[Index[UUID, UUID]] = Index("open_till_pushes")
 """By sale: the push that may still be paid."""
 DEPOSIT_PUSHES: Final[Index[str, MpesaRequestId]] = Index("deposit_pushes")
 """By our account reference: pushes whose money is a deposit's, and none of Collections'."""
+PAYOUT_RECEIPTS: Final[Index[str, str]] = Index("payout_receipts")
+"""By receipt: payouts to users of PenPay, and so none of Collections'."""

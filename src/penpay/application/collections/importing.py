@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from penpay.application.collections.charging import BookCharge, ChargeBooked
 from penpay.application.collections.missed import Booked, BookListed, stated
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.shared.executor import Executor
@@ -35,6 +36,8 @@ class Imported:
     reversed_: tuple[str, ...] = ()
     """Receipts of payments that M-Pesa took back, now or told before."""
     charges: Money = _NOTHING
+    charges_booked: int = 0
+    """Charges that were not in the books."""
     outflows: Money = _NOTHING
     other: int = 0
     unreadable: tuple[UnreadableRow, ...] = ()
@@ -65,7 +68,7 @@ class StatementImporter:
         if row.kind is RowKind.REVERSAL:
             return await self._reversal(row, result, by)
         if row.kind is RowKind.CHARGE:
-            return replace(result, charges=result.charges + row.amount)
+            return await self._charge(row, result, by)
         if row.kind is RowKind.OUTFLOW:
             return replace(result, outflows=result.outflows + row.amount)
         return replace(result, other=result.other + 1)
@@ -81,6 +84,13 @@ class StatementImporter:
         if booked.is_new:
             return replace(result, booked=result.booked + 1, booked_total=result.booked_total + row.amount)
         return result
+
+    async def _charge(self, row: StatementRow, result: Imported, by: str) -> Imported:
+        booked: ChargeBooked = await self._executor.execute(
+            BookCharge(receipt=row.receipt, amount=row.amount, at=row.at, by=by)
+        )
+        count = result.charges_booked + booked.is_new
+        return replace(result, charges=result.charges + row.amount, charges_booked=count)
 
     async def _reversal(self, row: StatementRow, result: Imported, by: str) -> Imported:
         if row.linked_receipt is None:

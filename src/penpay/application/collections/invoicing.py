@@ -208,6 +208,7 @@ class IssueCreditNoteHandler:
             id=CreditNoteId(work.ids.new()),
             number=take_number(work, SeriesName.CREDIT_NOTE),
             invoice_id=invoice.id,
+            customer_id=invoice.customer_id,
             net=amount - vat,
             vat=vat,
             reason=command.reason,

@@ -87,16 +87,19 @@ class CollectionsBooks(Protocol):
         """Payments, the newest first."""
         ...
 
-    async def suspense(self, limit: int) -> Sequence[View]:
-        """Payments of which something waits for people, longest waiting first, each with its `suggestions`."""
+    async def suspense(self, limit: int, *, customer_number: str | None = None, after: str | None = None) -> Page:
+        """Payments of which something waits for people, longest waiting first, each with its `suggestions`.
+
+        `after` is the id of one of them; it may have left the queue meanwhile.
+        """
         ...
 
     async def refund(self, refund_id: RefundId) -> Refund | None:
         """A refund with the number it is paid to: for whoever pays it out."""
         ...
 
-    async def refunds(self, limit: int, *, state: RefundState | None = None) -> Sequence[View]:
-        """Refunds, the newest first."""
+    async def refunds(self, limit: int, *, state: RefundState | None = None, after: str | None = None) -> Page:
+        """Refunds, the newest first; `after` is the id of one, whatever has become of it since."""
         ...
 
     async def paid_today(

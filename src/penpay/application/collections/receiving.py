@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from penpay.application.collections.limits import limits_broken
 from penpay.application.collections.rows import (
-    CUSTOMERS,
     KNOWN_PAYMENTS,
     KNOWN_SALES,
     PAYMENTS,
@@ -22,7 +22,6 @@ from penpay.application.collections.rows import (
 from penpay.application.collections.using import (
     Plan,
     customer_facts,
-    customer_of,
     destinations_footprint,
     plan_for,
     record_uses,
@@ -30,11 +29,8 @@ from penpay.application.collections.using import (
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import PaymentId, SaleId
-from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.errors import PaymentNotFound, ReceiptTaken
 from penpay.domain.collections.payment import (
-    DAY_LIMIT,
-    TRANSACTION_LIMIT,
     Payer,
     Payment,
     PaymentFlag,
@@ -49,7 +45,6 @@ from penpay.domain.collections.reference import LONGEST, Candidate, Referent, Su
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.ids import WebhookId
 from penpay.domain.shared.money import Money
-from penpay.domain.shared.nairobi import nairobi_day
 
 _ACTOR: Final = "mpesa"
 NOBODY: Final = Payer()
@@ -144,7 +139,7 @@ class ReceivePaymentHandler:
         payment_id = PaymentId(work.ids.new())
         plan = plan_for(work, chosen, command.amount, payment_id, _ACTOR)
         paid_at = work.now if command.transacted_at is None else min(command.transacted_at, work.now)
-        flags = _flags(work, command.amount, plan.customer_id, paid_at)
+        flags = limits_broken(work, command.amount, plan.customer_id, paid_at)
         payment = _booked(command, work, payment_id, plan, paid_at=paid_at, flags=flags, push=push)
         reference = payment.receipt or payment.push_reference or str(payment.id)
         journal_id = postings.receipt_booked(
@@ -178,21 +173,6 @@ class ReceivePaymentHandler:
         if command.source.is_proof and known.verification is Verification.UNVERIFIED:
             known = verified(work, known, command.source.value.lower())
         return Received(payment_id=known.id, status=known.status, repeated=True)
-
-
-def _flags(work: Work, amount: Money, customer_id: CustomerId | None, paid_at: datetime) -> frozenset[PaymentFlag]:
-    """The rules a payment breaks; M-Pesa has taken the money, so it is booked all the same."""
-    flags = set()
-    if amount > TRANSACTION_LIMIT:
-        flags.add(PaymentFlag.OVER_TRANSACTION_LIMIT)
-    if customer_id is not None:
-        customer = customer_of(work, customer_id).paid(amount, paid_at)
-        work.put(CUSTOMERS, customer_id, customer)
-        # What came late from a day before the newest one is not summed up any more.
-        is_newest = customer.paid_on == nairobi_day(paid_at).isoformat()
-        if is_newest and customer.paid_on_cents > DAY_LIMIT.cents:
-            flags.add(PaymentFlag.OVER_DAY_LIMIT)
-    return frozenset(flags)
 
 
 def _chosen(

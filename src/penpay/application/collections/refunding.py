@@ -14,6 +14,7 @@ from penpay.application.collections.receiving import known_payment, payment_of, 
 from penpay.application.collections.rows import (
     ALLOCATIONS,
     CUSTOMERS,
+    HELD_BY_PAYMENT,
     HELD_BY_REFUND,
     KNOWN_PAYMENTS,
     KNOWN_REFUNDS,
@@ -29,7 +30,7 @@ from penpay.application.shared.unit_of_work import Find, Footprint, Stale, Work
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Allocation, AllocationId, RefundId, Target
 from penpay.domain.collections.errors import CreditTooSmall, RefundNotFound, SuspenseTooSmall
-from penpay.domain.collections.payment import PaymentStatus
+from penpay.domain.collections.payment import Payment, PaymentStatus
 from penpay.domain.collections.reference import SuspenseReason, fold
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.shared.errors import InvalidAmount, InvalidRequest
@@ -140,7 +141,9 @@ class RefundStepHandler:
         refunds = (await find(KNOWN_REFUNDS, ids)).values()
         await find(HELD_BY_REFUND, {c.refund_id for c in commands if isinstance(c, RefundFailed)})
         known = await find(KNOWN_PAYMENTS, {str(one.payment_id) for one in refunds if one.payment_id is not None})
-        footprint.add(REFUNDS, *ids).add(PAYMENTS, *(payment.key for payment in known.values()))
+        keys = {payment.key for payment in known.values()}
+        await find(HELD_BY_PAYMENT, keys)
+        footprint.add(REFUNDS, *ids).add(PAYMENTS, *keys)
         return footprint.add(CUSTOMERS, *(one.customer_id for one in refunds if one.customer_id is not None))
 
     def handle(self, command: RefundStep, work: Work) -> Answer:
@@ -204,7 +207,7 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     account = postings.SUSPENSE
     if refund.payment_id is not None:
         payment = known_payment(work, refund.payment_id)
-        is_all = refund.amount == payment.amount
+        is_all = _goes_back_whole(work, payment, refund)
         after = payment.in_suspense(payment.suspense - refund.amount, payment.suspense_reason, is_refund=is_all)
         store_payment(work, after)
         work.record(after.event("PaymentRefunding", refund_id=str(refund.id)))
@@ -227,6 +230,16 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
             created_by=by,
         ),
     )
+
+
+def _goes_back_whole(work: Work, payment: Payment, refund: Refund) -> bool:
+    """Whether nothing of the payment was used for anything but refunds, once this one is taken out of it."""
+    if refund.amount != payment.suspense:
+        return False
+    held = work.found(HELD_BY_PAYMENT, payment.key)
+    if held is None or held.version != payment.version:
+        raise Stale(PAYMENTS, [payment.key])
+    return all(row.target is Target.REFUND for row in held.allocations)
 
 
 def _release(work: Work, refund: Refund) -> None:

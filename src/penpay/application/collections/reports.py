@@ -59,7 +59,7 @@ class BookError:
     """The journal concerned; "" where it is no single one."""
     detail: str
     difference: Money
-    """What is, less what should be."""
+    """What is, less what should be; zero where that is not known."""
 
 
 class CollectionsReports(Protocol):
@@ -77,5 +77,8 @@ class CollectionsReports(Protocol):
         ...
 
     async def verify(self) -> Sequence[BookError]:
-        """Everything that does not hold, customer by customer and in total; empty when the books are right."""
+        """Everything that does not hold, customer by customer and in total, and messages that wait to be applied.
+
+        Empty when the books are right.
+        """
         ...

@@ -6,14 +6,14 @@ what happened, so nothing is booked twice. Amounts of zero are left out. Each re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from penpay.application.shared.unit_of_work import Footprint, Work
-from penpay.application.wallet.ledger import ACCOUNTS, post
+from penpay.application.wallet.ledger import ACCOUNTS, JOURNALS, post
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.journal import Line, credit, debit
 
@@ -29,6 +29,7 @@ PART_PAYMENTS: Final = "2350"
 REFUNDS_IN_FLIGHT: Final = "2400"
 SALES_REVENUE: Final = "4000"
 COST_OF_GOODS: Final = "5000"
+CHARGES: Final = "5100"
 
 INVOICE_ISSUED: Final = "invoice_issued"
 INVOICE_VOIDED: Final = "invoice_voided"
@@ -44,6 +45,7 @@ SALE_COST: Final = "sale_cost"
 REFUND_INTENDED: Final = "refund_intended"
 REFUND_PAID: Final = "refund_paid"
 REFUND_FAILED: Final = "refund_failed"
+CHARGE_BOOKED: Final = "charge_booked"
 
 _RECEIPTS: Final = (MPESA_CASH, RECEIVABLE, CUSTOMER_CREDIT, SUSPENSE)
 _SALES: Final = (CASH, INVENTORY, VAT_PAYABLE, PART_PAYMENTS, SALES_REVENUE, COST_OF_GOODS)
@@ -53,6 +55,12 @@ _ZERO: Final = Money.zero(Currency.KES)
 def receipts_footprint(footprint: Footprint) -> Footprint:
     """The accounts that a payment can touch which is for no sale."""
     return footprint.add(ACCOUNTS, *_RECEIPTS)
+
+
+def charges_footprint(footprint: Footprint, receipts: Iterable[str]) -> Footprint:
+    """What charges of M-Pesa's for these receipts touch."""
+    footprint.add(JOURNALS, *((CHARGE_BOOKED, receipt) for receipt in receipts))
+    return footprint.add(ACCOUNTS, MPESA_CASH, CHARGES)
 
 
 def books_footprint(footprint: Footprint) -> Footprint:
@@ -174,6 +182,17 @@ def refund_paid(work: Work, *, refund: UUID, amount: Money) -> UUID:
 def refund_failed(work: Work, *, refund: UUID, amount: Money, to: str) -> UUID:
     """M-Pesa has paid nothing out: the money is where it was."""
     return _post(work, REFUND_FAILED, str(refund), [debit(REFUNDS_IN_FLIGHT, amount), credit(to, amount)])
+
+
+def charge_of(work: Work, receipt: str) -> Money | None:
+    """What was booked as charged for a receipt; None where nothing was."""
+    posted = work.get(JOURNALS, (CHARGE_BOOKED, receipt))
+    return None if posted is None else posted.lines[0].amount
+
+
+def charge_booked(work: Work, *, receipt: str, amount: Money, happened_at: datetime) -> UUID:
+    """M-Pesa has taken a charge. `receipt` is that of what it was charged for."""
+    return _post(work, CHARGE_BOOKED, receipt, [debit(CHARGES, amount), credit(MPESA_CASH, amount)], happened_at)
 
 
 def _post(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> UUID:

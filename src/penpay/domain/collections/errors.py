@@ -124,6 +124,14 @@ class TenderTooLarge(DomainError):
     title = "More would be taken than is still to pay."
 
 
+# -- charges
+
+
+class ChargeDiffers(DomainError):
+    code = "charge_differs"
+    title = "The charge for this receipt is booked with another amount."
+
+
 # -- refunds
 
 

@@ -156,6 +156,8 @@ class CreditNote:
     id: CreditNoteId
     number: str
     invoice_id: InvoiceId
+    customer_id: CustomerId
+    """The invoice's."""
     net: Money
     vat: Money
     reason: str

@@ -14,6 +14,7 @@ from penpay.application.collections.capturing import CONFIRMATION, payer_of, rea
 from penpay.application.collections.working import DueMessage
 from penpay.application.shared.ports import Clock
 from penpay.application.shared.webhooks import WebhookOutcome
+from penpay.application.wallet.collections_postings import CHARGE_BOOKED, MPESA_CASH
 from penpay.domain.collections.continuity import BalancePoint, Outflow
 from penpay.domain.collections.payment import PaymentStatus
 from penpay.domain.collections.reference import Candidate, choose, forms
@@ -28,7 +29,7 @@ from penpay.infrastructure.sql.collections_people import ReferentFinder
 from penpay.infrastructure.sql.collections_tables import collections_refunds, customers, payments
 from penpay.infrastructure.sql.engine import reading, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
-from penpay.infrastructure.sql.tables import webhook_logs
+from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals, webhook_logs
 from penpay.infrastructure.sql.types import Moment
 
 _AT: Final = bindparam("at", type_=Moment)
@@ -163,13 +164,21 @@ class SqlBalances:
         return max((*found, *deposits), key=lambda point: (point.at, point.balance.cents), default=None)
 
     async def outflows(self, since: datetime, until: datetime) -> Sequence[Outflow]:
-        """Refunds that were paid out in a span."""
-        r = collections_refunds.c
+        """Refunds that were paid out, and charges that M-Pesa took, in a span."""
+        r, j, e, a = collections_refunds.c, ledger_journals.c, ledger_entries.c, ledger_accounts.c
         paid = select(r.ended_at, r.amount_cents).where(
             r.state == RefundState.PAID.value, r.ended_at >= since, r.ended_at < until
         )
+        charged = (
+            select(j.happened_at, e.amount_cents)
+            .select_from(ledger_journals)
+            .join(ledger_entries, e.journal_id == j.id)
+            .join(ledger_accounts, a.id == e.account_id)
+            .where(j.kind == CHARGE_BOOKED, a.code == MPESA_CASH, j.happened_at >= since, j.happened_at < until)
+        )
         async with translating(), self._engine.connect() as connection:
-            return [Outflow(at=at, amount=_kes(cents)) for at, cents in (await connection.execute(paid)).all()]
+            found = [*(await connection.execute(paid)).all(), *(await connection.execute(charged)).all()]
+        return [Outflow(at=at, amount=_kes(cents)) for at, cents in found]
 
     async def _of_deposits(self, short_code: str, since: datetime, until: datetime) -> list[BalancePoint]:
         """Confirmations that went to a deposit have no payment: what they told is read out of the stored message."""

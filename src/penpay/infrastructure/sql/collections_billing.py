@@ -152,6 +152,7 @@ class CreditNoteAppender:
             record.id,
             record.number,
             record.invoice_id,
+            record.customer_id,
             record.net.cents,
             record.vat.cents,
             record.total.cents,

@@ -20,6 +20,7 @@ from penpay.application.collections.views import (
     sale_view,
 )
 from penpay.domain.collections.allocation import SaleId
+from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.invoice import CreditNote, CreditNoteId, InvoiceId, InvoiceStatus
 from penpay.domain.collections.line import Line
 from penpay.domain.collections.reference import fold
@@ -203,6 +204,7 @@ async def _credit_notes(connection: AsyncConnection, invoice_id: InvoiceId, numb
                 id=CreditNoteId(row.id),
                 number=row.credit_note_number,
                 invoice_id=InvoiceId(row.invoice_id),
+                customer_id=CustomerId(row.customer_id),
                 net=kes(row.net_cents),
                 vat=kes(row.vat_cents),
                 reason=row.reason,

@@ -156,6 +156,15 @@ def _invoice_credited() -> Select[Any]:
     return compared(_i.invoice_number, invoices, _i.id, _i.credited_cents, amounts_of(_n.invoice_id, _n.total_cents))
 
 
+def _credit_note_owner() -> Select[Any]:
+    """Whose a credit note is, is its invoice's."""
+    return (
+        select(_n.credit_note_number.label("subject"), _n.total_cents.label("difference_cents"))
+        .join_from(credit_notes, invoices, _i.id == _n.invoice_id)
+        .where(_n.customer_id != _i.customer_id)
+    )
+
+
 def _invoice_status() -> Select[Any]:
     """The status that the balance calls for."""
     should = case(
@@ -186,6 +195,22 @@ def _payment_allocated() -> Select[Any]:
         .group_by(_l.payment_id)
     )
     return compared(_RECEIPT, payments, _p.id, case((KEPT, _p.amount_cents), else_=0) - _p.suspense_cents, used)
+
+
+def _payment_status() -> Select[Any]:
+    """The status that what is in suspense calls for, and what was paid back out of it."""
+    refunds = amounts_of(_l.payment_id, COUNTED, _l.payment_id.is_not(None), targeted(Target.REFUND)).subquery()
+    should = case(
+        (_p.suspense_cents == _p.amount_cents, PaymentStatus.SUSPENSE.value),
+        (_p.suspense_cents > 0, PaymentStatus.PARTIALLY_ALLOCATED.value),
+        (refunds.c.cents == _p.amount_cents, PaymentStatus.REFUNDED.value),
+        else_=PaymentStatus.ALLOCATED.value,
+    )
+    return (
+        select(_RECEIPT.label("subject"), _p.suspense_cents.label("difference_cents"))
+        .select_from(payments.outerjoin(refunds, refunds.c.key == _p.id))
+        .where(KEPT, _p.status != should)
+    )
 
 
 def _on_mpesa_cash(kind: str) -> Any:
@@ -296,6 +321,12 @@ ROW_CHECKS: Final = (
         _invoice_credited(),
     ),
     CollectionsCheck(
+        "credit_note_owner",
+        postings.RECEIVABLE,
+        "It stands with another customer than its invoice.",
+        _credit_note_owner(),
+    ),
+    CollectionsCheck(
         "invoice_status", postings.RECEIVABLE, "The status is not the one its balance calls for.", _invoice_status()
     ),
     CollectionsCheck(
@@ -303,6 +334,12 @@ ROW_CHECKS: Final = (
         postings.MPESA_CASH,
         "The payment is not the sum of what it was used for.",
         _payment_allocated(),
+    ),
+    CollectionsCheck(
+        "payment_status",
+        postings.MPESA_CASH,
+        "The status is not the one that its suspense and refunds call for.",
+        _payment_status(),
     ),
     CollectionsCheck(
         "receipt_booked",

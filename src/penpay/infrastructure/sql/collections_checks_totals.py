@@ -10,6 +10,7 @@ from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Target
 from penpay.domain.collections.point_of_sale import SaleStatus, TenderKind
 from penpay.domain.collections.refund import RefundState
+from penpay.domain.wallet.account import LedgerSide
 from penpay.infrastructure.sql.collections_checks import (
     COUNTED,
     KEPT,
@@ -31,9 +32,16 @@ from penpay.infrastructure.sql.collections_tables import (
     pos_sales,
     pos_tenders,
 )
-from penpay.infrastructure.sql.tables import ledger_accounts
+from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 
-_a, _c, _i, _n = ledger_accounts.c, customers.c, invoices.c, credit_notes.c
+_a, _e, _j, _c, _i, _n = (
+    ledger_accounts.c,
+    ledger_entries.c,
+    ledger_journals.c,
+    customers.c,
+    invoices.c,
+    credit_notes.c,
+)
 _l, _p, _r, _s, _t = payment_allocations.c, payments.c, collections_refunds.c, pos_sales.c, pos_tenders.c
 
 
@@ -103,9 +111,21 @@ def _cash() -> Select[Any]:
     return _total(postings.CASH, taken, -_all(_t.amount_cents, _t.kind == TenderKind.CASH_RETURNED.value))
 
 
+def _charged() -> ColumnElement[Any]:
+    """What the journals of charges took out of M-Pesa Cash."""
+    charges = (
+        select(sum_of(_e.amount_cents))
+        .select_from(ledger_journals)
+        .join(ledger_entries, _e.journal_id == _j.id)
+        .join(ledger_accounts, _a.id == _e.account_id)
+        .where(_j.kind == postings.CHARGE_BOOKED, _a.code == postings.MPESA_CASH, _e.side == LedgerSide.CREDIT.value)
+    )
+    return charges.scalar_subquery()
+
+
 def _mpesa_cash() -> Select[Any]:
     refunded = _all(_r.amount_cents, _r.state == RefundState.PAID.value)
-    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded)
+    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded, -_charged())
 
 
 def _recoveries() -> Select[Any]:
@@ -171,7 +191,10 @@ CHECKS: Final = (
         _total(postings.REFUNDS_IN_FLIGHT, _all(_r.amount_cents, _r.state == RefundState.APPROVED.value)),
     ),
     CollectionsCheck(
-        "mpesa_total", postings.MPESA_CASH, "The account is not payments kept less refunds paid.", _mpesa_cash()
+        "mpesa_total",
+        postings.MPESA_CASH,
+        "The account is not payments kept less refunds paid and charges.",
+        _mpesa_cash(),
     ),
     CollectionsCheck("cash_total", postings.CASH, "The account is not the cash taken less cash returned.", _cash()),
     CollectionsCheck(
@@ -186,6 +209,12 @@ CHECKS: Final = (
         postings.COST_OF_GOODS,
         "The account is not the cost of what was sold.",
         _total(postings.COST_OF_GOODS, _all(_s.cost_cents, _PAID_SALE)),
+    ),
+    CollectionsCheck(
+        "charges_total",
+        postings.CHARGES,
+        "The account is not the charges that left M-Pesa Cash.",
+        _total(postings.CHARGES, _charged()),
     ),
 )
 """Every rule `collections verify` applies beside those of `ledger verify`."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from penpay.application.collections.limits import PAID_DAYS
 from penpay.application.collections.rows import (
     ALLOCATIONS,
     KNOWN_PAYMENTS,
@@ -34,6 +36,7 @@ from penpay.domain.collections.payment import (
 from penpay.domain.collections.reference import SuspenseReason
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.shared.ids import WebhookId
+from penpay.domain.shared.nairobi import day_bounds
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
@@ -48,6 +51,7 @@ from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_
 
 _ID_LETTERS: Final = 36
 """Of an id as text; a receipt has twenty at most."""
+_A_SUM: Final = "What was paid on a day is a sum over payments, and nobody writes it."
 
 
 class PaymentRepository:
@@ -190,6 +194,40 @@ class PaymentsByPush:
             connection, select(*columns).where(among(payments.c.push_reference, keys, connection.dialect))
         )
         return {row.push_reference: row.mpesa_receipt_number or str(row.id) for row in rows}
+
+
+class PaidDays:
+    """What customers paid on days in Nairobi: read after their rows are locked, and never written."""
+
+    kind = PAID_DAYS
+    table = PaymentRepository.table
+    key: tuple[str, ...] = PaymentRepository.key
+    mutable: tuple[str, ...] = PaymentRepository.mutable
+
+    async def lock(
+        self, connection: AsyncConnection, keys: Collection[tuple[CustomerId, date]]
+    ) -> Mapping[tuple[CustomerId, date], int | None]:
+        found: dict[tuple[CustomerId, date], int | None] = dict.fromkeys(keys)
+        for day in sorted({day for _, day in keys}):
+            begin, end = day_bounds(day)
+            statement = (
+                select(payments.c.customer_id, func.sum(payments.c.amount_cents).label("cents"))
+                .where(
+                    among_ids(payments.c.customer_id, [id_ for id_, of in keys if of == day], connection.dialect),
+                    payments.c.paid_at >= begin,
+                    payments.c.paid_at < end,
+                )
+                .group_by(payments.c.customer_id)
+            )
+            for row in await fetch(connection, statement):
+                found[CustomerId(row.customer_id), day] = int(row.cents)
+        return found
+
+    def row(self, value: int) -> Row:  # noqa: ARG002  (Repository)
+        raise TypeError(_A_SUM)
+
+    def identity(self, value: int) -> Row:  # noqa: ARG002  (Repository)
+        raise TypeError(_A_SUM)
 
 
 class KnownPayments:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.collections.queries import Page
@@ -81,35 +80,48 @@ class SqlCollectionsBooks(SqlBilling):
             statement = statement.where(payments.c.status == status)
         place = tuple_(payments.c.paid_at, payments.c.id)
         if after is not None:
-            cursor = payments.alias("cursor")
-            last = select(cursor.c.paid_at, cursor.c.id).where(cursor.c.id == UUID(after)).subquery("last")
+            last = _place_of(payments, "paid_at", after)
             statement = statement.join(last, true()).where(place < tuple_(last.c.paid_at, last.c.id))
         order = (payments.c.paid_at.desc(), payments.c.id.desc())
         rows = await rows_of(self._engine, statement.order_by(*order).limit(limit + 1))
         return page([self._view(row) for row in rows], limit, "payment_id")
 
-    async def suspense(self, limit: int) -> Sequence[View]:
+    async def suspense(self, limit: int, *, customer_number: str | None = None, after: str | None = None) -> Page:
         statement = _payments().where(payments.c.status.in_(_WAITING)).order_by(payments.c.paid_at, payments.c.id)
+        if customer_number is not None:
+            statement = statement.where(customers.c.customer_number_folded == fold(customer_number))
+        if after is not None:
+            last = _place_of(payments, "paid_at", after)
+            place = tuple_(payments.c.paid_at, payments.c.id)
+            statement = statement.join(last, true()).where(place > tuple_(last.c.paid_at, last.c.id))
         async with translating(), self._engine.connect() as connection:
-            rows = await fetch(connection, statement.limit(limit))
-            return [{**self._view(row), "suggestions": await self._suggestions(connection, row)} for row in rows]
+            rows = await fetch(connection, statement.limit(limit + 1))
+            views = [
+                {**self._view(row), "suggestions": await self._suggestions(connection, row)} for row in rows[:limit]
+            ]
+        return Page(views, str(rows[limit - 1].id) if len(rows) > limit else None)
 
     async def refund(self, refund_id: RefundId) -> Refund | None:
         statement = select(collections_refunds).where(collections_refunds.c.id == refund_id)
         return next(map(self._refunds.refund, await rows_of(self._engine, statement)), None)
 
-    async def refunds(self, limit: int, *, state: RefundState | None = None) -> Sequence[View]:
+    async def refunds(self, limit: int, *, state: RefundState | None = None, after: str | None = None) -> Page:
         statement = (
             select(collections_refunds, payments.c.mpesa_receipt_number, _NUMBER)
             .outerjoin(payments, payments.c.id == collections_refunds.c.payment_id)
             .outerjoin(customers, customers.c.id == collections_refunds.c.customer_id)
             .order_by(collections_refunds.c.proposed_at.desc(), collections_refunds.c.id.desc())
-            .limit(limit)
+            .limit(limit + 1)
         )
         if state is not None:
             statement = statement.where(collections_refunds.c.state == state.value)
+        if after is not None:
+            last = _place_of(collections_refunds, "proposed_at", after)
+            place = tuple_(collections_refunds.c.proposed_at, collections_refunds.c.id)
+            statement = statement.join(last, true()).where(place < tuple_(last.c.proposed_at, last.c.id))
         rows = await rows_of(self._engine, statement)
-        return [refund_view(self._refunds.refund(row), row.mpesa_receipt_number, row.customer_number) for row in rows]
+        views = [refund_view(self._refunds.refund(row), row.mpesa_receipt_number, row.customer_number) for row in rows]
+        return page(views, limit, "refund_id")
 
     async def paid_today(
         self, *, now: datetime, payer_hash: str | None = None, customer_number: str | None = None
@@ -165,6 +177,12 @@ _PEOPLE: Final = (
     customers.c.email_sealed,
     customers.c.msisdn_index,
 )
+
+
+def _place_of(table: Table, moment: str, id_: str) -> Subquery:
+    """Where a row stands in a list by a moment and its id."""
+    cursor = table.alias("cursor")
+    return select(cursor.c[moment], cursor.c.id).where(cursor.c.id == UUID(id_)).subquery("last")
 
 
 def _payments() -> Select[Any]:

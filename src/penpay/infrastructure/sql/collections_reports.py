@@ -20,6 +20,7 @@ from penpay.domain.shared.nairobi import day_bounds, nairobi_day
 from penpay.infrastructure.sql.collections_checks_totals import CHECKS
 from penpay.infrastructure.sql.collections_statements import AGEING_COLUMNS, ageing, ageing_bounds
 from penpay.infrastructure.sql.collections_tables import customers, invoices, payments
+from penpay.infrastructure.sql.collections_unapplied import unapplied
 from penpay.infrastructure.sql.engine import translating
 from penpay.infrastructure.sql.ledger_checks import CHECKS as LEDGER_CHECKS
 from penpay.infrastructure.sql.snapshot import snapshot
@@ -81,6 +82,7 @@ class SqlCollectionsReports:
                 errors.extend(_of_ledger(rule.finding(row)) for row in await fetch(connection, rule.statement))
             for check in CHECKS:
                 errors.extend(check.error(row) for row in await fetch(connection, check.statement))
+            errors.extend(await unapplied(connection, self._clock.now()))
         return sorted(errors, key=lambda one: (one.check, one.subject, one.account, one.journal))
 
 

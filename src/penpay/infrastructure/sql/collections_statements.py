@@ -186,7 +186,7 @@ def _movements(*, until_end: bool) -> Any:
         ),
         _movement(2, _n.issued_at, _n.id, -_n.total_cents, reference=_n.credit_note_number, about=_i.invoice_number)
         .join_from(credit_notes, invoices, _i.id == _n.invoice_id)
-        .where(_i.customer_id == _CUSTOMER, within(_n.issued_at)),
+        .where(_n.customer_id == _CUSTOMER, within(_n.issued_at)),
         _paid().where(within(_l.created_at)),
         _movement(4, _i.voided_at, _i.id, _i.credited_cents - _i.total_cents, reference=_i.invoice_number).where(
             _i.customer_id == _CUSTOMER, within(_i.voided_at)

@@ -69,6 +69,7 @@ invoices = Table(
     # First in, first out: the oldest open invoices of one customer.
     Index("ix_invoices_fifo", "customer_id", "is_open", "issued_at", "invoice_number"),
     Index("ix_invoices_customer_id_issued_at", "customer_id", "issued_at"),
+    Index("ix_invoices_customer_id_voided_at", "customer_id", "voided_at"),
     Index("ix_invoices_is_open_due_on", "is_open", "due_on"),
     Index("ix_invoices_issued_at", "issued_at"),
 )
@@ -98,6 +99,8 @@ credit_notes = Table(
     Column("id", Identifier, primary_key=True),
     Column("credit_note_number", Word(20), nullable=False, unique=True),
     Column("invoice_id", Identifier, ForeignKey("invoices.id"), nullable=False),
+    # The invoice's, so that a statement finds her credit notes alone.
+    Column("customer_id", Identifier, ForeignKey("customers.id"), nullable=False),
     Column("net_cents", Cents, nullable=False),
     Column("vat_cents", Cents, nullable=False),
     Column("total_cents", Cents, nullable=False),
@@ -107,6 +110,7 @@ credit_notes = Table(
     CheckConstraint("total_cents = net_cents + vat_cents AND total_cents > 0", name="total"),
     Index("ix_credit_notes_invoice_id", "invoice_id"),
     Index("ix_credit_notes_issued_at", "issued_at"),
+    Index("ix_credit_notes_customer_id_issued_at", "customer_id", "issued_at"),
 )
 
 pos_sales = Table(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.application.collections.capture_rows import (
     DEPOSIT_PUSHES,
     OPEN_TILL_PUSHES,
+    PAYOUT_RECEIPTS,
     TILL_FACTS,
     TILL_FACTS_BY_REFERENCE,
     TILL_PUSHES,
@@ -28,6 +29,7 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.capture_tables import till_pushes
+from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
 from penpay.infrastructure.sql.tables import mpesa_requests
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
@@ -199,6 +201,18 @@ class DepositPushes:
         return {reference: MpesaRequestId(push) for reference, push in rows}
 
 
+class PayoutReceipts:
+    """Receipts of payouts to users of PenPay."""
+
+    index = PAYOUT_RECEIPTS
+
+    async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, str]:
+        receipt, purpose = mpesa_disbursements.c.receipt, mpesa_disbursements.c.purpose
+        others = purpose != Purpose.COLLECTIONS_REFUND.value
+        rows = await fetch(connection, select(receipt).where(receipt.in_(keys), others))
+        return {row.receipt: row.receipt for row in rows}
+
+
 def till_finders(pushes: TillPushRepository, index: BlindIndex) -> Sequence[Any]:
     """Every look-up of capture."""
     return (
@@ -207,4 +221,5 @@ def till_finders(pushes: TillPushRepository, index: BlindIndex) -> Sequence[Any]
         TillPushesByCheckout(index),
         OpenTillPushes(),
         DepositPushes(),
+        PayoutReceipts(),
     )

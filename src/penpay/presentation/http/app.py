@@ -20,6 +20,7 @@ from penpay.presentation.http.routes import (
     pos,
     reports,
     staff,
+    staff_people,
     statements,
     transactions,
     wallet,
@@ -47,7 +48,7 @@ def create_app() -> FastAPI:
     )
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, statements, customers, invoices, pos, payments, reports, events),
+        (staff, staff_people, statements, customers, invoices, pos, payments, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)

@@ -131,6 +131,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "receipt_taken": 409,
         "sale_not_pending": 409,
         "refund_decided": 409,
+        "charge_differs": 409,
         # Ours to put right; the same request may be sent again.
         "fx_unavailable": 503,
         "withdrawals_unavailable": 503,

@@ -17,6 +17,7 @@ from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
+from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import AllocationId, RefundId
 from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
@@ -164,11 +165,11 @@ class Staff:
             await self._office.ask(wish, CancelSale(pos_number=number, by=wish.by))
 
     async def _allocate(self, who: str) -> None:
-        waiting = await self._office.look(lambda system: system.collections_books.suspense(_FOUND))
+        waiting = await self._waiting()
         if not waiting or not self._board.references():
             return
         wish = self._office.wish(who, What.ALLOCATE)
-        payment = self._chance.choice(list(waiting))
+        payment = self._chance.choice(waiting)
         reference, _ = self._chance.choice(self._board.references())
         part = self._chance.choice((None, None, int(str(payment["suspense_cents"])) // 2))
         command = AllocatePayment(
@@ -178,6 +179,11 @@ class Staff:
             by=wish.by,
         )
         await self._office.ask(wish, command)
+
+    async def _waiting(self) -> list[View]:
+        """Some of what is in suspense."""
+        page = await self._office.look(lambda system: system.collections_books.suspense(_FOUND))
+        return [] if page is None else list(page.items)
 
     async def _unallocate(self, who: str) -> None:
         """Take something back that some payment was used for, or use it for something else."""
@@ -207,14 +213,14 @@ class Staff:
 
     async def _refund(self, who: str) -> None:
         """Propose to give money back: of a payment in suspense, or of somebody's credit."""
-        waiting = await self._office.look(lambda system: system.collections_books.suspense(_FOUND)) or []
+        waiting = await self._waiting()
         of_payment = bool(waiting) and self._chance.randrange(2) == 0
         if not of_payment and not self._board.customers:
             return
         wish = self._office.wish(who, What.REFUND)
         receipt, shillings = None, self._chance.randint(1, 40)
         if of_payment:
-            payment = self._chance.choice(list(waiting))
+            payment = self._chance.choice(waiting)
             receipt = str(payment["mpesa_receipt_number"])
             shillings = max(1, int(str(payment["suspense_cents"])) // 100)
         command = ProposeRefund(

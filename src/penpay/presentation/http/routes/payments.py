@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penpay.application.collections.allocating import AllocatePayment, Reallocate, Unallocate
-from penpay.application.collections.queries import Page
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.identity.staff import actor
@@ -99,14 +98,10 @@ async def payments(
     """A page of payments, the newest first; of those in suspense the longest waiting, each with suggestions."""
     books = system_of(request).collections_books
     wanted = None if status is None else chosen("status", status.upper(), PaymentStatus)
+    last = None if after is None else str(after)
     if wanted is PaymentStatus.SUSPENSE:
-        return listed("payments", Page(await books.suspense(limit), None))
-    page = await books.payments(
-        limit,
-        customer_number=customer_id,
-        status=wanted and wanted.value,
-        after=None if after is None else str(after),
-    )
+        return listed("payments", await books.suspense(limit, customer_number=customer_id, after=last))
+    page = await books.payments(limit, customer_number=customer_id, status=wanted and wanted.value, after=last)
     return listed("payments", page)
 
 
@@ -184,10 +179,12 @@ async def refunds(
     staff: Staff,  # noqa: ARG001  (as above)
     state: Annotated[str | None, Query(max_length=20, description="Such as `proposed`, in any case.")] = None,
     limit: Limit = 50,
+    after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
-    """Refunds, the newest first: all, or those in a state."""
+    """A page of refunds, the newest first: all, or those in a state."""
     wanted = None if state is None else chosen("state", state.upper(), RefundState)
-    return listed("refunds", Page(await system_of(request).collections_books.refunds(limit, state=wanted), None))
+    books = system_of(request).collections_books
+    return listed("refunds", await books.refunds(limit, state=wanted, after=None if after is None else str(after)))
 
 
 @router.post("/refunds/{refund_id}/approve", responses=answers(200, RefundBody), openapi_extra=dict(REPEATABLE))
