@@ -68,6 +68,7 @@ from penpay.application.payments.giving_back import (
     ReturnWithdrawalHandler,
 )
 from penpay.application.payments.policy import PaymentsPolicy, PayoutAccount
+from penpay.application.payments.rehearsing import RehearseDecisions, RehearseDecisionsHandler
 from penpay.application.payments.results import ApplyResult, ApplyResultHandler
 from penpay.application.payments.reviewing import GiveUpDelivery, GiveUpDeliveryHandler
 from penpay.application.payments.transferring import (
@@ -165,6 +166,7 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         ProposeDecision: (ProposeDecisionHandler(), new),
         ApproveDecision: (ApproveDecisionHandler(policy), new),
         RejectDecision: (RejectDecisionHandler(), new),
+        RehearseDecisions: (RehearseDecisionsHandler(policy), new),
         InitiateDeposit: (InitiateDepositHandler(), first),
         FundDeposit: (FundDepositHandler(policy.forward_within), first),
         ClaimMpesaRequest: (ClaimMpesaRequestHandler(policy.lease), first),

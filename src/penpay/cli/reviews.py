@@ -10,9 +10,10 @@ import typer
 
 from penpay.application.payments.deciding import MEANINGS, ApproveDecision, ProposeDecision, RejectDecision
 from penpay.application.payments.queries import ReviewCase
+from penpay.application.payments.review_views import review_view
 from penpay.application.payments.rows import Decision, Review
 from penpay.application.payments.situation import DERIV_IN_FLIGHT, Situation, options
-from penpay.application.payments.views import moment, review_view
+from penpay.application.payments.views import moment
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.session import books, fail, opened, run
 from penpay.domain.shared.ids import ReviewId

@@ -6,6 +6,7 @@ person agrees: a decision that has become impossible meanwhile is refused and ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -15,12 +16,13 @@ from penpay.application.payments.carrying_out import carry_out, footprint_of
 from penpay.application.payments.fx import parse_operator
 from penpay.application.payments.policy import PaymentsPolicy
 from penpay.application.payments.rows import PAYERS, REVIEWS, Decision, Review
-from penpay.application.payments.situation import REVIEW_SUBJECTS, SITUATIONS, ReviewSubject, Situation, options
+from penpay.application.payments.situation import REVIEW_SUBJECTS, SITUATIONS, Situation, options
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.domain.shared.errors import DecisionNotPossible, InvalidRequest, NotFound, OwnProposal
 from penpay.domain.shared.ids import ReviewId
 
 _NOTE_LETTERS: Final = 500
+_STAFF_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 MEANINGS: Final[Mapping[Decision, str]] = MappingProxyType(
     {
         Decision.PAY_OUT: "pay the shillings to the phone, by a new payout",
@@ -47,7 +49,8 @@ class ProposeDecision:
     proposed_by: str
 
 
-async def _decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footprint:
+async def decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footprint:
+    """The reviews, and every row that a decision about one of them can touch."""
     subjects = await find(REVIEW_SUBJECTS, set(reviews))
     footprint = Footprint().add(REVIEWS, *(subject.key for subject in subjects.values()))
     concerned = {one.transaction_id for one in subjects.values() if one.transaction_id is not None}
@@ -58,29 +61,42 @@ async def _decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footpr
     return footprint
 
 
-def _open_review(work: Work, review_id: ReviewId) -> tuple[Review, ReviewSubject, Situation | None]:
-    """The review, while it is open, and the situation of its transaction; raises NotFound, DecisionNotPossible."""
+def review_held(work: Work, review_id: ReviewId) -> tuple[Review, Situation | None]:
+    """The review and the situation of its transaction, None where it is about none; raises NotFound."""
     subject = work.found(REVIEW_SUBJECTS, review_id)
     review = None if subject is None else work.get(REVIEWS, subject.key)
     if subject is None or review is None:
         raise NotFound("There is no such review.")
+    return review, None if subject.transaction_id is None else work.found(SITUATIONS, subject.transaction_id)
+
+
+def _open_review(work: Work, review_id: ReviewId) -> tuple[Review, Situation | None]:
+    """The same while the review is open; raises NotFound, DecisionNotPossible."""
+    review, situation = review_held(work, review_id)
     if not review.is_open:
         raise DecisionNotPossible("The review has been resolved already.")
-    situation = None if subject.transaction_id is None else work.found(SITUATIONS, subject.transaction_id)
-    return review, subject, situation
+    return review, situation
+
+
+def _person(text: str) -> str:
+    """Who decides: an operator's handle, or the id of somebody on the staff, each in its one spelling.
+
+    Raises InvalidRequest.
+    """
+    return text if _STAFF_ID.fullmatch(text) else parse_operator(text)
 
 
 class ProposeDecisionHandler:
     async def footprint(self, commands: Sequence[ProposeDecision], find: Find) -> Footprint:
-        return await _decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find)
 
     def handle(self, command: ProposeDecision, work: Work) -> Review:
         """Keep the proposal. Raises NotFound, InvalidRequest without a note, DecisionNotPossible."""
-        maker = parse_operator(command.proposed_by)
+        maker = _person(command.proposed_by)
         note = command.note.strip()
         if not 1 <= len(note) <= _NOTE_LETTERS:
             raise InvalidRequest(f"A note of 1 to {_NOTE_LETTERS} characters says why.")
-        review, subject, situation = _open_review(work, command.review_id)
+        review, situation = _open_review(work, command.review_id)
         _require_possible(command.decision, review, situation)
         proposed = replace(
             review,
@@ -90,7 +106,7 @@ class ProposeDecisionHandler:
             proposed_at=work.now,
             version=review.version + 1,
         )
-        work.put(REVIEWS, subject.key, proposed)
+        work.put(REVIEWS, (review.subject_id, review.reason), proposed)
         work.audit(f"staff:{maker}", "review.proposed", "review", review.id, decision=command.decision.value)
         return proposed
 
@@ -101,6 +117,8 @@ class ApproveDecision:
 
     review_id: ReviewId
     approved_by: str
+    version: int | None = None
+    """Of the review as she saw it; given, nothing else than what she saw is approved."""
 
 
 class ApproveDecisionHandler:
@@ -108,23 +126,25 @@ class ApproveDecisionHandler:
         self._policy = policy
 
     async def footprint(self, commands: Sequence[ApproveDecision], find: Find) -> Footprint:
-        return await _decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find)
 
     def handle(self, command: ApproveDecision, work: Work) -> Review:
         """Do what was proposed, in this commit, and close the review.
 
         Raises NotFound, OwnProposal, and DecisionNotPossible when nothing is proposed, or it cannot be done any more.
         """
-        checker = parse_operator(command.approved_by)
-        review, subject, situation = _open_review(work, command.review_id)
+        checker = _person(command.approved_by)
+        review, situation = _open_review(work, command.review_id)
+        if command.version not in {None, review.version}:
+            raise DecisionNotPossible("The review has changed meanwhile; look again.")
         if review.decision is None or review.proposed_by is None:
             raise DecisionNotPossible("Nobody has proposed a decision.")
         if review.proposed_by == checker:
             raise OwnProposal
         _require_possible(review.decision, review, situation)
-        resolved = replace(review, approved_by=checker, resolved_at=work.now, version=review.version + 1)
+        resolved = review.resolved(checker, work.now, decision=review.decision)
         # First, so that what is done may open this very question anew.
-        work.put(REVIEWS, subject.key, resolved)
+        work.put(REVIEWS, (review.subject_id, review.reason), resolved)
         carry_out(work, resolved, situation, self._policy, by=f"staff:{checker}")
         work.audit(
             f"staff:{checker}",
@@ -147,18 +167,18 @@ class RejectDecision:
 
 class RejectDecisionHandler:
     async def footprint(self, commands: Sequence[RejectDecision], find: Find) -> Footprint:
-        return await _decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find)
 
     def handle(self, command: RejectDecision, work: Work) -> Review:
         """Drop the proposal. Raises NotFound, and DecisionNotPossible when nothing is proposed."""
-        who = parse_operator(command.rejected_by)
-        review, subject, _ = _open_review(work, command.review_id)
+        who = _person(command.rejected_by)
+        review, _ = _open_review(work, command.review_id)
         if review.decision is None:
             raise DecisionNotPossible("Nobody has proposed a decision.")
         dropped = replace(
             review, decision=None, note=None, proposed_by=None, proposed_at=None, version=review.version + 1
         )
-        work.put(REVIEWS, subject.key, dropped)
+        work.put(REVIEWS, (review.subject_id, review.reason), dropped)
         work.audit(f"staff:{who}", "review.rejected", "review", review.id, decision=review.decision.value)
         return dropped
 

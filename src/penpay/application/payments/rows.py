@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -113,6 +113,10 @@ class Review:
     @property
     def is_open(self) -> bool:
         return self.resolved_at is None
+
+    def resolved(self, by: str, at: datetime, *, decision: Decision) -> Review:
+        """The review after a second person has agreed to this decision."""
+        return replace(self, decision=decision, approved_by=by, resolved_at=at, version=self.version + 1)
 
 
 REVIEWS: Final[Kind[tuple[UUID, ReviewReason], Review]] = Kind("reviews")

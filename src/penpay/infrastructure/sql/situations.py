@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Table, case, func, select
+from sqlalchemy import Select, Table, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from penpay.application.payments.queries import ReviewCase
+from penpay.application.payments.queries import ReviewCase, ReviewPage, ReviewState
+from penpay.application.payments.rows import ReviewReason
 from penpay.application.payments.situation import (
     PLACES,
     REVIEW_SUBJECTS,
@@ -36,6 +37,7 @@ from penpay.infrastructure.sql.tables import (
     ledger_journals,
     transactions,
 )
+from penpay.infrastructure.sql.types import Identifier
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _CONVERSIONS: Final = (DEPOSIT_CONVERTED, WITHDRAWAL_CONVERTED)
@@ -159,6 +161,28 @@ class SqlReviewBooks:
     async def review(self, review_id: ReviewId) -> ReviewCase | None:
         found = await self._cases(select(reviews).where(reviews.c.id == review_id))
         return next(iter(found), None)
+
+    async def page(
+        self, state: ReviewState, limit: int, *, reason: ReviewReason | None = None, after: ReviewId | None = None
+    ) -> ReviewPage:
+        done = state is ReviewState.RESOLVED
+        moment = reviews.c.resolved_at if done else reviews.c.opened_at
+        statement = select(reviews).where(
+            reviews.c.resolved_at.is_not(None) if done else reviews.c.resolved_at.is_(None)
+        )
+        if state is ReviewState.PROPOSED:
+            statement = statement.where(reviews.c.decision.is_not(None))
+        if reason is not None:
+            statement = statement.where(reviews.c.reason == reason.value)
+        if after is not None:
+            cursor = reviews.alias("cursor")
+            stood = select(cursor.c.resolved_at if done else cursor.c.opened_at).where(cursor.c.id == after)
+            position = tuple_(stood.scalar_subquery(), literal(after, Identifier))
+            place = tuple_(moment, reviews.c.id)
+            statement = statement.where(place < position if done else place > position)
+        order = (moment.desc(), reviews.c.id.desc()) if done else (moment, reviews.c.id)
+        found = await self._cases(statement.order_by(*order).limit(limit + 1))
+        return ReviewPage(found[:limit], found[limit - 1].review.id if len(found) > limit else None)
 
     async def _cases(self, statement: Select[Any]) -> Sequence[ReviewCase]:
         async with translating(), self._engine.connect() as connection:

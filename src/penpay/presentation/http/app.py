@@ -20,6 +20,7 @@ from penpay.presentation.http.routes import (
     payments,
     pos,
     reports,
+    reviews,
     staff,
     statements,
     transactions,
@@ -48,7 +49,7 @@ def create_app() -> FastAPI:
     app.router.routes.extend(c2b.ROUTES)
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, statements, customers, invoices, pos, payments, reports, events),
+        (staff, reviews, statements, customers, invoices, pos, payments, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)
