@@ -104,11 +104,13 @@ def _told(case: ReviewCase) -> Iterator[str]:
     yield from (f"{name:<15} {value}" for name, value in review.facts.items())
     if case.situation is not None:
         yield from _standing(case.situation)
+    if case.payout is not None:
+        yield f"{'refund payout':<15} {case.payout.reference} {case.payout.state.value}"
     if review.decision is not None:
         agreed = f", approved by {review.approved_by}" if review.approved_by else ""
         yield f"{'decision':<15} {review.decision.value}, proposed by {review.proposed_by}{agreed}: {review.note}"
     if review.is_open:
-        for decision in sorted(options(review, case.situation)):
+        for decision in sorted(options(review, case.situation, case.payout)):
             yield f"{'possible':<15} {decision.value:<11} {MEANINGS[decision]}"
 
 

@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import Final
 
 from penpay.application.payments.carrying_out import carry_out, footprint_of
+from penpay.application.payments.disbursing import disbursements_footprint
 from penpay.application.payments.fx import parse_operator
+from penpay.application.payments.payout_subjects import RefundBooks
 from penpay.application.payments.policy import PaymentsPolicy
-from penpay.application.payments.rows import PAYERS, REVIEWS, Decision, Review
-from penpay.application.payments.situation import REVIEW_SUBJECTS, SITUATIONS, Situation, options
+from penpay.application.payments.rows import MPESA_DISBURSEMENTS, PAYERS, REVIEWS, Decision, Review
+from penpay.application.payments.situation import REVIEW_SUBJECTS, SITUATIONS, Outflow, Situation, options
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.domain.shared.errors import DecisionNotPossible, InvalidRequest, NotFound, OwnProposal
 from penpay.domain.shared.ids import ReviewId
@@ -49,10 +51,12 @@ class ProposeDecision:
     proposed_by: str
 
 
-async def decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footprint:
+async def decision_footprint(reviews: Sequence[ReviewId], find: Find, refunds: RefundBooks) -> Footprint:
     """The reviews, and every row that a decision about one of them can touch."""
     subjects = await find(REVIEW_SUBJECTS, set(reviews))
     footprint = Footprint().add(REVIEWS, *(subject.key for subject in subjects.values()))
+    payouts = {one.payout_id for one in subjects.values() if one.payout_id is not None}
+    footprint.merge(await disbursements_footprint(payouts, find, refunds))
     concerned = {one.transaction_id for one in subjects.values() if one.transaction_id is not None}
     situations = await find(SITUATIONS, concerned)
     await find(PAYERS, {situation.user_id for situation in situations.values()})
@@ -61,21 +65,42 @@ async def decision_footprint(reviews: Sequence[ReviewId], find: Find) -> Footpri
     return footprint
 
 
-def review_held(work: Work, review_id: ReviewId) -> tuple[Review, Situation | None]:
-    """The review and the situation of its transaction, None where it is about none; raises NotFound."""
+@dataclass(frozen=True, slots=True)
+class ReviewHeld:
+    """A review with where its money stands, held until the batch has ended."""
+
+    review: Review
+    situation: Situation | None
+    """Of its transaction; None where it is about none."""
+    payout: Outflow | None
+    """Of the refund it is about; None where it is about none."""
+
+    @property
+    def options(self) -> frozenset[Decision]:
+        """What can be decided."""
+        return options(self.review, self.situation, self.payout)
+
+
+def review_held(work: Work, review_id: ReviewId) -> ReviewHeld:
+    """The review and what can be known of its money; raises NotFound."""
     subject = work.found(REVIEW_SUBJECTS, review_id)
     review = None if subject is None else work.get(REVIEWS, subject.key)
     if subject is None or review is None:
         raise NotFound("There is no such review.")
-    return review, None if subject.transaction_id is None else work.found(SITUATIONS, subject.transaction_id)
+    situation = None if subject.transaction_id is None else work.found(SITUATIONS, subject.transaction_id)
+    payout = None if subject.payout_id is None else work.get(MPESA_DISBURSEMENTS, subject.payout_id)
+    if payout is None:
+        return ReviewHeld(review, situation, None)
+    outflow = Outflow(id=payout.id, reference=payout.originator_conversation_id, state=payout.state)
+    return ReviewHeld(review, situation, outflow)
 
 
-def _open_review(work: Work, review_id: ReviewId) -> tuple[Review, Situation | None]:
+def _open_review(work: Work, review_id: ReviewId) -> ReviewHeld:
     """The same while the review is open; raises NotFound, DecisionNotPossible."""
-    review, situation = review_held(work, review_id)
-    if not review.is_open:
+    held = review_held(work, review_id)
+    if not held.review.is_open:
         raise DecisionNotPossible("The review has been resolved already.")
-    return review, situation
+    return held
 
 
 def _person(text: str) -> str:
@@ -87,8 +112,11 @@ def _person(text: str) -> str:
 
 
 class ProposeDecisionHandler:
+    def __init__(self, refunds: RefundBooks) -> None:
+        self._refunds = refunds
+
     async def footprint(self, commands: Sequence[ProposeDecision], find: Find) -> Footprint:
-        return await decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find, self._refunds)
 
     def handle(self, command: ProposeDecision, work: Work) -> Review:
         """Keep the proposal. Raises NotFound, InvalidRequest without a note, DecisionNotPossible."""
@@ -96,8 +124,9 @@ class ProposeDecisionHandler:
         note = command.note.strip()
         if not 1 <= len(note) <= _NOTE_LETTERS:
             raise InvalidRequest(f"A note of 1 to {_NOTE_LETTERS} characters says why.")
-        review, situation = _open_review(work, command.review_id)
-        _require_possible(command.decision, review, situation)
+        held = _open_review(work, command.review_id)
+        review = held.review
+        _require_possible(command.decision, held)
         proposed = replace(
             review,
             decision=command.decision,
@@ -122,11 +151,12 @@ class ApproveDecision:
 
 
 class ApproveDecisionHandler:
-    def __init__(self, policy: PaymentsPolicy) -> None:
+    def __init__(self, policy: PaymentsPolicy, refunds: RefundBooks) -> None:
         self._policy = policy
+        self._refunds = refunds
 
     async def footprint(self, commands: Sequence[ApproveDecision], find: Find) -> Footprint:
-        return await decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find, self._refunds)
 
     def handle(self, command: ApproveDecision, work: Work) -> Review:
         """Do what was proposed, in this commit, and close the review.
@@ -134,18 +164,19 @@ class ApproveDecisionHandler:
         Raises NotFound, OwnProposal, and DecisionNotPossible when nothing is proposed, or it cannot be done any more.
         """
         checker = _person(command.approved_by)
-        review, situation = _open_review(work, command.review_id)
+        held = _open_review(work, command.review_id)
+        review = held.review
         if command.version not in {None, review.version}:
             raise DecisionNotPossible("The review has changed meanwhile; look again.")
         if review.decision is None or review.proposed_by is None:
             raise DecisionNotPossible("Nobody has proposed a decision.")
         if review.proposed_by == checker:
             raise OwnProposal
-        _require_possible(review.decision, review, situation)
+        _require_possible(review.decision, held)
         resolved = review.resolved(checker, work.now, decision=review.decision)
         # First, so that what is done may open this very question anew.
         work.put(REVIEWS, (review.subject_id, review.reason), resolved)
-        carry_out(work, resolved, situation, self._policy, by=f"staff:{checker}")
+        carry_out(work, resolved, held.situation, self._policy, self._refunds, by=f"staff:{checker}")
         work.audit(
             f"staff:{checker}",
             "review.approved",
@@ -166,13 +197,16 @@ class RejectDecision:
 
 
 class RejectDecisionHandler:
+    def __init__(self, refunds: RefundBooks) -> None:
+        self._refunds = refunds
+
     async def footprint(self, commands: Sequence[RejectDecision], find: Find) -> Footprint:
-        return await decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find, self._refunds)
 
     def handle(self, command: RejectDecision, work: Work) -> Review:
         """Drop the proposal. Raises NotFound, and DecisionNotPossible when nothing is proposed."""
         who = _person(command.rejected_by)
-        review, _ = _open_review(work, command.review_id)
+        review = _open_review(work, command.review_id).review
         if review.decision is None:
             raise DecisionNotPossible("Nobody has proposed a decision.")
         dropped = replace(
@@ -183,8 +217,8 @@ class RejectDecisionHandler:
         return dropped
 
 
-def _require_possible(decision: Decision, review: Review, situation: Situation | None) -> None:
-    possible = options(review, situation)
+def _require_possible(decision: Decision, held: ReviewHeld) -> None:
+    possible = held.options
     if decision not in possible:
         offered = ", ".join(sorted(possible)) or "nothing"
         raise DecisionNotPossible(f"As things stand, {offered} can be decided.", possible=sorted(possible))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from penpay.application.payments.rows import Review, ReviewReason
-from penpay.application.payments.situation import Situation
+from penpay.application.payments.situation import Outflow, Situation
 from penpay.domain.payments.transaction import Transaction
 from penpay.domain.shared.ids import ReviewId, TransactionId, UserId
 
@@ -65,6 +65,8 @@ class ReviewCase:
 
     review: Review
     situation: Situation | None
+    payout: Outflow | None = None
+    """That of the refund it is about; None where it is about none."""
 
 
 class ReviewState(StrEnum):

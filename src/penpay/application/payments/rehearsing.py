@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penpay.application.payments.carrying_out import carry_out
-from penpay.application.payments.deciding import decision_footprint, review_held
+from penpay.application.payments.deciding import ReviewHeld, decision_footprint, review_held
+from penpay.application.payments.payout_subjects import RefundBooks
 from penpay.application.payments.policy import PaymentsPolicy
-from penpay.application.payments.rows import REVIEWS, Decision, Review
-from penpay.application.payments.situation import Situation, options
+from penpay.application.payments.rows import REVIEWS, Decision
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet.postings import RehearsedJournal, rehearsed
 from penpay.domain.shared.errors import DomainError
@@ -34,24 +34,22 @@ class RehearseDecisions:
 
 
 class RehearseDecisionsHandler:
-    def __init__(self, policy: PaymentsPolicy) -> None:
+    def __init__(self, policy: PaymentsPolicy, refunds: RefundBooks) -> None:
         self._policy = policy
+        self._refunds = refunds
 
     async def footprint(self, commands: Sequence[RehearseDecisions], find: Find) -> Footprint:
-        return await decision_footprint([command.review_id for command in commands], find)
+        return await decision_footprint([command.review_id for command in commands], find, self._refunds)
 
     def handle(self, command: RehearseDecisions, work: Work) -> tuple[RehearsedDecision, ...]:
         """Each possible decision in alphabetical order; none for a review that is resolved. Raises NotFound."""
-        review, situation = review_held(work, command.review_id)
-        if not review.is_open:
+        held = review_held(work, command.review_id)
+        if not held.review.is_open:
             return ()
-        return tuple(
-            self._rehearsed(work, review, situation, decision) for decision in sorted(options(review, situation))
-        )
+        return tuple(self._rehearsed(work, held, decision) for decision in sorted(held.options))
 
-    def _rehearsed(
-        self, work: Work, review: Review, situation: Situation | None, decision: Decision
-    ) -> RehearsedDecision:
+    def _rehearsed(self, work: Work, held: ReviewHeld, decision: Decision) -> RehearsedDecision:
+        review = held.review
         refused: DomainError | None = None
 
         def do() -> None:
@@ -59,7 +57,7 @@ class RehearseDecisionsHandler:
             resolved = review.resolved("rehearsal", work.now, decision=decision)
             work.put(REVIEWS, (review.subject_id, review.reason), resolved)
             try:
-                carry_out(work, resolved, situation, self._policy, by="rehearsal")
+                carry_out(work, resolved, held.situation, self._policy, self._refunds, by="rehearsal")
             except DomainError as error:
                 refused = error
 

@@ -28,7 +28,7 @@ def review_view(case: ReviewCase) -> dict[str, object]:
         "proposed_at": moment(review.proposed_at),
         "approved_by": review.approved_by,
         "resolved_at": moment(review.resolved_at),
-        "possible": sorted(options(review, situation)) if review.is_open else [],
+        "possible": sorted(options(review, situation, case.payout)) if review.is_open else [],
         "version": review.version,
     }
 

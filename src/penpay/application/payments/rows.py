@@ -171,6 +171,10 @@ SUBJECTS_OF_TRANSFERS: Final[Index[DerivTransferId, tuple[Subject, str]]] = Inde
 SUBJECTS_OF_TRANSACTIONS: Final[Index[TransactionId, Subject]] = Index("subjects_of_transactions")
 SUBJECTS_OF_DISBURSEMENTS: Final[Index[MpesaDisbursementId, Subject]] = Index("subjects_of_disbursements")
 """Of those that belong to a transaction."""
+REFUNDS_OF_DISBURSEMENTS: Final[Index[MpesaDisbursementId, UUID]] = Index("refunds_of_disbursements")
+"""The refund of Collections that a payout pays, of those that pay one."""
+OPEN_PAYOUTS: Final[Index[UUID, MpesaDisbursementId]] = Index("open_payouts")
+"""By what is paid: the payout that has paid it, or may."""
 DERIV_ACCOUNT_IDS: Final[Index[str, DerivAccountId]] = Index("deriv_account_ids")
 """By Deriv login id."""
 TOKEN_SUBJECTS: Final[Index[DerivWithdrawalId, DerivAccountId]] = Index("token_subjects")

@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.payments.queries import ReviewCase, ReviewPage, ReviewState
-from penpay.application.payments.rows import ReviewReason
+from penpay.application.payments.rows import Review, ReviewReason
 from penpay.application.payments.situation import (
     PLACES,
     REVIEW_SUBJECTS,
@@ -147,6 +147,21 @@ async def _outflows(
     return found
 
 
+async def _payouts(connection: AsyncConnection, found: Collection[Review]) -> Mapping[ReviewId, Outflow]:
+    """The payout of the refund that each of these reviews is about, of those that are about one."""
+    wanted = {one.id: ReviewSubject((one.subject_id, one.reason), one.transaction_id).payout_id for one in found}
+    asked = {payout for payout in wanted.values() if payout is not None}
+    if not asked:
+        return {}
+    table = mpesa_disbursements.c
+    statement = select(table.id, table.originator_conversation_id, table.state).where(table.id.in_(asked))
+    known = {
+        row.id: Outflow(id=row.id, reference=row.originator_conversation_id, state=EvidenceState(row.state))
+        for row in await fetch(connection, statement)
+    }
+    return {review: known[payout] for review, payout in wanted.items() if payout is not None and payout in known}
+
+
 class SqlReviewBooks:
     """`application.payments.queries.ReviewBooks` over SQL; without the cipher notes stay closed."""
 
@@ -189,4 +204,8 @@ class SqlReviewBooks:
             found = [review(row, self._cipher) for row in await fetch(connection, statement)]
             about = {one.transaction_id for one in found if one.transaction_id is not None}
             known = await situations(connection, about)
-        return [ReviewCase(one, None if one.transaction_id is None else known[one.transaction_id]) for one in found]
+            payouts = await _payouts(connection, found)
+        return [
+            ReviewCase(one, None if one.transaction_id is None else known[one.transaction_id], payouts.get(one.id))
+            for one in found
+        ]
