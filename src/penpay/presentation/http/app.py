@@ -19,6 +19,7 @@ from penpay.presentation.http.routes import (
     payments,
     pos,
     reports,
+    reviews,
     staff,
     staff_people,
     statements,
@@ -48,7 +49,7 @@ def create_app() -> FastAPI:
     )
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, statements, customers, invoices, pos, payments, reports, events),
+        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)
