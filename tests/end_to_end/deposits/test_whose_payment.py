@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import httpx
+import pytest
 
 from penpay.demo.world import LOGIN_ID, PHONE, PIN
 from penpay.domain.shared.phone import PhoneNumber
@@ -48,6 +49,7 @@ async def test_payments_of_unanswered_pushes_are_proven_by_our_reference_in_the_
     assert [] == await stage.reviews()
 
 
+@pytest.mark.path(saga="deposit", step="question", fault="whose payment it is cannot be told", outcome="IN_REVIEW")
 async def test_without_the_list_they_wait_two_days_and_go_to_people(each_stage: Stage) -> None:
     """Both pay the same, both callbacks come, and M-Pesa lists nothing: both are booked, and neither is forwarded."""
     stage = each_stage
