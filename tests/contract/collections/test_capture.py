@@ -14,7 +14,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from penpay.application.collections.capture_rows import TillPushId
+from penpay.application.collections.capture_rows import (
+    DEPOSIT_PUSHES,
+    OPEN_TILL_PUSHES,
+    TILL_FACTS,
+    TILL_FACTS_BY_REFERENCE,
+    TILL_PUSHES,
+    TILL_PUSHES_BY_CHECKOUT,
+    TillFacts,
+    TillPushId,
+)
 from penpay.application.collections.capturing import CONFIRMATION, Booking, RecordMessage
 from penpay.application.collections.checking import RecordBalanceCheck
 from penpay.application.collections.doors import Message
@@ -30,10 +39,12 @@ from penpay.application.collections.till_pushing import ClaimTillPush, PushFromT
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.bootstrap import System, build, real_ports
 from penpay.config import load_settings
+from penpay.domain.collections.allocation import SaleId
 from penpay.domain.collections.continuity import Continuity, Gap
 from penpay.domain.collections.line import LineItem
 from penpay.domain.mpesa.c2b import parse_c2b_payment
 from penpay.domain.mpesa.gateway import CallAnswer, CallOutcome, PushAnswer, PushOutcome, UnansweredValidation
+from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import LostLicence
 from penpay.domain.shared.ids import WebhookId
@@ -42,6 +53,7 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.workers.c2b import ConfirmationWorker
+from tests.contract.sql.rows import Rows
 from tests.support.engines import EVERY
 from tests.support.ports import HandClock
 
@@ -56,7 +68,7 @@ def kes(shillings: int) -> Money:
 @pytest.fixture(params=EVERY)
 async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
     """A System's executor on an empty database of one engine after the other, with a clock to move."""
-    made = build(load_settings(environment(request.getfixturevalue(f"fresh_{request.param}_url"))), ports())
+    made = build(load_settings(environment(request.getfixturevalue(f"{request.param}_url"))), ports())
     await migrations.upgrade(made.engine)
     await made.start_executor()
     try:
@@ -191,6 +203,37 @@ async def test_a_push_is_read_back_as_it_was_written(system: System) -> None:
         again.merchant_request_id,
         again.amount,
     )
+
+
+async def test_what_was_asked_for_is_found_by_every_name_it_goes_by(system: System) -> None:
+    """By id, reference, CheckoutRequestID and sale; when it has failed, by its sale no more."""
+    _, push = await opened_push(system)
+    claimed = await do(system, ClaimTillPush(push_id=TillPushId(push.id)))
+    accepted = PushAnswer(outcome=PushOutcome.ACCEPTED, checkout_request_id="ws_CO_1", merchant_request_id="m-1")
+    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=accepted))
+    looked = Rows(system)
+    facts = TillFacts(
+        push_id=push.id,
+        sale_id=SaleId(push.subject_id),
+        account_reference=push.account_reference,
+        amount=kes(120),
+        phone=PHONE,
+    )
+    stranger = system.ids.new()
+
+    assert {push.id: facts} == await looked.find(TILL_FACTS, [push.id, stranger])
+    assert {push.account_reference: facts} == await looked.find(TILL_FACTS_BY_REFERENCE, [push.account_reference, "?"])
+    assert {"ws_CO_1": push.id} == await looked.find(TILL_PUSHES_BY_CHECKOUT, ["ws_CO_1", "ws_CO_2"])
+    assert {push.subject_id: push.id} == await looked.find(OPEN_TILL_PUSHES, [push.subject_id, stranger])
+    assert {} == await looked.find(DEPOSIT_PUSHES, [push.account_reference])
+    stored = await looked.get(TILL_PUSHES, push.id)
+    assert stored is not None
+    failed = stored.moved(EvidenceState.FAILED, system.clock.now(), due_at=None)
+    await looked.put(TILL_PUSHES, push.id, failed)
+    assert failed == await looked.get(TILL_PUSHES, push.id)
+    assert {} == await looked.find(OPEN_TILL_PUSHES, [push.subject_id])
+    (row,) = await looked.table("till_pushes")
+    assert PHONE.msisdn.encode() not in bytes(row.phone_sealed) + bytes(row.checkout_sealed)
 
 
 async def test_a_hundred_identical_confirmations_are_one_payment(system: System) -> None:

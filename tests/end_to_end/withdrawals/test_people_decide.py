@@ -27,6 +27,7 @@ FULL_WALLET = ForcedResult(code="8", text="Declined due to limit rule: would exc
 LOCKED = Refuse("You cannot transfer to account CR123456, as their cashier is locked.")
 
 
+@pytest.mark.path(saga="withdrawal", step="return", fault="refused, then people decide", outcome="REVERSED")
 async def test_dollars_in_suspense_are_returned_when_two_persons_say_so(each_stage: WithdrawalStage) -> None:
     """Deriv would not take them back; now it does, and every cent stands where it began."""
     stage = each_stage
@@ -126,6 +127,7 @@ async def test_people_who_saw_that_nothing_was_debited_end_the_withdrawal(stage:
     assert 1_000 == (await stage.books()).suspense_usd
 
 
+@pytest.mark.path(saga="withdrawal", step="payout", fault="unknown for a day, then people decide", outcome="COMPLETED")
 async def test_a_payout_nobody_could_tell_of_is_settled_by_what_people_saw(stage: WithdrawalStage) -> None:
     """M-Pesa is out of reach for a day: people look at its portal, and the phone was paid."""
     withdrawal = await _in_doubt(stage)
