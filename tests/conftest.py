@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from tests.servers import mariadb, mysql, postgresql
 from tests.servers.process import Unavailable
-from tests.support import network
+from tests.support import matrix, network
 from tests.support.not_run import not_run, skip_not_run
 
 # A slow moment of a shared machine is no counter-example.
@@ -113,6 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for engine in ("postgresql", "mariadb", "mysql"):
             if f"{engine}_server" in getattr(item, "fixturenames", ()):
                 item.add_marker(engine)
+    matrix.note(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -125,8 +126,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Say loudly, after everything but the closing line, what this run does not vouch for."""
+    """Show what became of each fault, and say loudly, last of all, what this run does not vouch for."""
     yield
+    told = matrix.table(terminalreporter.stats)
+    if told:
+        terminalreporter.section("What became of each fault")
+        for line in told:
+            terminalreporter.write_line(line)
     lines = not_run(terminalreporter.stats.get("skipped", []))
     if lines:
         terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)

@@ -21,7 +21,14 @@ from penpay.application.wallet import postings, withdrawal_postings
 from penpay.cli import build_app
 from penpay.domain.mobile_money.tariff import excise_in
 from penpay.domain.payments.evidence import EvidenceState
-from penpay.domain.payments.transaction import TransactionStatus
+from penpay.domain.payments.transaction import (
+    ALLOWED,
+    CREATED,
+    REQUOTED,
+    TERMINAL,
+    TransactionStatus,
+    TransactionType,
+)
 from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import CHART, FAMILIES, ChartLine
@@ -30,6 +37,7 @@ from penpay.infrastructure.sql.operator_tables import stk_pushes
 from penpay.infrastructure.sql.payout_tables import secrets
 from tests.architecture.source import ROOT
 from tests.servers import mysql
+from tests.support import sagas
 from tests.support.ports import MORNING
 from tests.unit.wallet.books import ALPHA, BETA, T1, Books
 
@@ -37,6 +45,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 PLACES = ("src/", "tests/", "docs/", "requirements/", ".importlinter", ".env.example", ".ci/")
 """How a text must begin to be a path of the repository."""
 SETTING = re.compile(r"\b(?:APP_ENV|(?:MPESA|DERIV|PENPAY|OPERATOR|DATABASE|REDIS)_[A-Z_]+)\b")
+
+_OTHER = {TransactionType.DEPOSIT: TransactionType.WITHDRAWAL, TransactionType.WITHDRAWAL: TransactionType.DEPOSIT}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -269,7 +279,7 @@ def test_every_kind_and_check_is_explained(ledger: str) -> None:
 
 def test_the_sagas_tell_the_codes_states_and_times() -> None:
     """Every state, reason and span of time the code knows is in the document."""
-    sagas = (ROOT / "docs" / "sagas.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "sagas.md").read_text(encoding="utf-8")
     words = [*TransactionStatus, *EvidenceState, *ReviewReason]
     tries = policy.TRIES_BEFORE_GIVING_UP
     figures = {
@@ -283,14 +293,58 @@ def test_the_sagas_tell_the_codes_states_and_times() -> None:
         "could never be sent": f"{policy.TRANSFER_REFUSED_AFTER // timedelta(hours=1)} h and {tries} tries",
         "could not be applied": f"{webhooks.WEBHOOK_RETRY_AFTER // timedelta(seconds=1)} s",
     }
-    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", sagas, re.MULTILINE))
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE))
 
-    assert [] == [word for word in words if f"`{word}`" not in sagas and not re.search(rf"\b{word}\b", sagas)]
+    assert [] == [word for word in words if f"`{word}`" not in page and not re.search(rf"\b{word}\b", page)]
     for what, figure in figures.items():
         (told,) = [value for name, value in rows.items() if what in name and value[0].isdigit()]
         assert told.startswith(figure), what
-    assert "dead after the eighth failure" in sagas
+    assert "dead after the eighth failure" in page
     assert 8 == MAX_ATTEMPTS
+
+
+def _arrows(type_: TransactionType) -> set[tuple[str, str]]:
+    """The changes of state in a saga's table, with its beginning and its ends."""
+    changes = {(before or "[*]", after) for before, _, after in sagas.moves(type_) if before is not after}
+    return {(str(before), str(after)) for before, after in changes} | {(str(one), "[*]") for one in TERMINAL}
+
+
+@pytest.mark.parametrize("type_", TransactionType)
+def test_a_saga_is_drawn_as_its_table_says(type_: TransactionType) -> None:
+    """Every arrow of the drawing is a row of the table, and every row that changes the state is an arrow.
+
+    A review can open and be resolved at any state, also at those the other saga alone knows: these are left out.
+    """
+    arrows = sagas.drawn(type_)
+    known = {state for arrow in arrows for state in arrow}
+
+    assert arrows == {arrow for arrow in _arrows(type_) if known.issuperset(arrow)}
+    assert {*TransactionStatus, "[*]"} == known | {state for arrow in sagas.drawn(_OTHER[type_]) for state in arrow}
+
+
+def test_the_tables_of_the_sagas_are_the_codes_moves() -> None:
+    """Together the tables change states as the domain lets them be changed, and name no event or journal it lacks."""
+    changes = {(before, after) for type_ in TransactionType for before, _, after in sagas.moves(type_)}
+    allowed = {(before, after) for before, several in ALLOWED.items() for after in several}
+    told = {event for type_ in TransactionType for _, event, _ in sagas.moves(type_)}
+    journals = set(re.findall(r"`(\w+)`", " ".join(row[3] for type_ in TransactionType for row in sagas.rows(type_))))
+    known = {value for value in (vars(postings) | vars(withdrawal_postings)).values() if isinstance(value, str)}
+
+    changed = {(before, after) for before, after in changes if before not in {None, after}}
+    assert {(TransactionStatus.COMPLETED, TransactionStatus.REVERSED)} == allowed - changed
+    assert set() == changed - allowed
+    assert _recorded_events() == told
+    assert set() == journals - known
+
+
+def _recorded_events() -> set[str]:
+    """Every event of a transaction that the code records, found in its text."""
+    sources = (ROOT / "src" / "penpay" / "application" / "payments").glob("*.py")
+    text_ = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    moved = re.findall(r"\.moved\(\s*((?:\"\w+\"(?: if \w+ else )?)+)", text_)
+    named = [*moved, *re.findall(r"event=(\"\w+\")", text_), *re.findall(r"name = (\"Mpesa\w+\") if .*", text_)]
+    named += re.findall(r"else (\"Mpesa\w+\")$", text_, re.MULTILINE)
+    return {CREATED, REQUOTED, *re.findall(r"\"(\w+)\"", " ".join(named))}
 
 
 def _listed(seconds: tuple[int, ...]) -> str:

@@ -12,11 +12,14 @@ from penpay.application.collections.capturing import (
     CONFIRMATION,
     ApplyConfirmation,
     ApplyConfirmationHandler,
+    Booking,
     PostponeConfirmation,
     PostponeConfirmationHandler,
     RecordMessage,
     RecordMessageHandler,
     RecordStrayMessage,
+    TakeConfirmation,
+    TakeConfirmationHandler,
 )
 from penpay.application.collections.charging import BookCharge, BookChargeHandler
 from penpay.application.collections.checking import RecordBalanceCheck, RecordBalanceCheckHandler
@@ -115,10 +118,12 @@ class Capture:
         )
         receive = ReceivePaymentHandler()
         till = TillMoney(receive, policy)
+        booking = Booking(receive, till)
         return {
             RecordMessage: (RecordMessageHandler(), first),
             RecordStrayMessage: (RecordMessageHandler(), new),
-            ApplyConfirmation: (ApplyConfirmationHandler(receive, till), first),
+            TakeConfirmation: (TakeConfirmationHandler(booking), first),
+            ApplyConfirmation: (ApplyConfirmationHandler(booking), first),
             PostponeConfirmation: (PostponeConfirmationHandler(), first),
             ConfirmDeposit: (ConfirmDepositHandler(ApplyWebhookHandler()), first),
             BookListed: (BookListedHandler(receive, till), first),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from penpay.application.collections.refund_outcomes import RefundOutcomes
 from penpay.application.identity.deriv_tokens import BindDerivToken, BindDerivTokenHandler
 from penpay.application.identity.staff import (
     ChangeStaff,
@@ -68,6 +69,8 @@ from penpay.application.payments.giving_back import (
     ReturnWithdrawalHandler,
 )
 from penpay.application.payments.policy import PaymentsPolicy, PayoutAccount
+from penpay.application.payments.refund_payouts import PayRefund, PayRefundHandler
+from penpay.application.payments.rehearsing import RehearseDecisions, RehearseDecisionsHandler
 from penpay.application.payments.results import ApplyResult, ApplyResultHandler
 from penpay.application.payments.reviewing import GiveUpDelivery, GiveUpDeliveryHandler
 from penpay.application.payments.transferring import (
@@ -148,6 +151,7 @@ def payments_policy(settings: Settings) -> PaymentsPolicy:
 
 def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
     first, new = Lane.RESOLUTION, Lane.REQUEST
+    refunds = RefundOutcomes()
     return {
         CreateDeposit: (CreateDepositHandler(policy), new),
         CreateWithdrawal: (CreateWithdrawalHandler(policy), new),
@@ -162,9 +166,10 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         ApproveRate: (ApproveRateHandler(max_move_bps=settings.fx_max_move_bps), new),
         FundAccount: (FundAccountHandler(), new),
         MoveOwnMoney: (MoveOwnMoneyHandler(), new),
-        ProposeDecision: (ProposeDecisionHandler(), new),
-        ApproveDecision: (ApproveDecisionHandler(policy), new),
-        RejectDecision: (RejectDecisionHandler(), new),
+        ProposeDecision: (ProposeDecisionHandler(refunds), new),
+        ApproveDecision: (ApproveDecisionHandler(policy, refunds), new),
+        RejectDecision: (RejectDecisionHandler(refunds), new),
+        RehearseDecisions: (RehearseDecisionsHandler(policy, refunds), new),
         InitiateDeposit: (InitiateDepositHandler(), first),
         FundDeposit: (FundDepositHandler(policy.forward_within), first),
         ClaimMpesaRequest: (ClaimMpesaRequestHandler(policy.lease), first),
@@ -185,10 +190,11 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         RecordCodeAnswer: (RecordCodeAnswerHandler(), first),
         RecordWithdrawalAnswer: (RecordWithdrawalAnswerHandler(), first),
         RecordCreditSearch: (RecordCreditSearchHandler(), first),
+        PayRefund: (PayRefundHandler(policy, refunds), first),
         ClaimMpesaDisbursement: (ClaimMpesaDisbursementHandler(policy.lease), first),
-        RecordDisbursementAnswer: (RecordDisbursementAnswerHandler(policy), first),
-        RecordStatusAsked: (RecordStatusAskedHandler(), first),
-        ApplyResult: (ApplyResultHandler(policy), first),
+        RecordDisbursementAnswer: (RecordDisbursementAnswerHandler(policy, refunds), first),
+        RecordStatusAsked: (RecordStatusAskedHandler(refunds), first),
+        ApplyResult: (ApplyResultHandler(policy, refunds), first),
         GiveUpDelivery: (GiveUpDeliveryHandler(), first),
         ClaimDelivery: (ClaimDeliveryHandler(policy.lease), first),
         PutBackDelivery: (PutBackDeliveryHandler(), first),

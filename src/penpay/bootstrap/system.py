@@ -7,6 +7,7 @@ import logging
 from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
@@ -81,6 +82,7 @@ from penpay.workers.deriv_transfer import DerivTransferWorker
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
 from penpay.workers.mpesa_disbursement import MPESA_DISBURSEMENTS_WORKER, MpesaDisbursementWorker
 from penpay.workers.publisher import PUBLISHER, Publisher
+from penpay.workers.refund_payout import REFUND_PAYOUTS_WORKER, RefundPayoutWorker
 from penpay.workers.runtime import ITEM, Wakeups, Worker
 from penpay.workers.sale_expiry import SALE_EXPIRY_WORKER, SaleExpiryWorker
 from penpay.workers.withdrawal import DERIV_WITHDRAWALS_WORKER, DerivWithdrawalDriver, WithdrawalWorker
@@ -283,6 +285,7 @@ class System:
             worker.driver(DERIV_TRANSFERS_WORKER, due.due_deriv_transfers, transfers.handle),
             worker.driver(DERIV_WITHDRAWALS_WORKER, due.due_deriv_withdrawals, debits.handle),
             worker.driver(MPESA_DISBURSEMENTS_WORKER, due.due_mpesa_disbursements, payouts.handle),
+            *self._refund_payouts(worker),
             worker(
                 _CALLBACKS_WORKER,
                 lambda limit: due.due_webhooks(now(), limit),
@@ -295,6 +298,13 @@ class System:
             # What another process publishes is found by looking.
             worker(LIVE, self.live_feed.look, lambda head: head, self.live_feed.handle),
         )
+
+    def _refund_payouts(self, worker: MakeWorker) -> tuple[Worker[UUID], ...]:
+        """Nobody, where nobody may pay out: refunds that were agreed to wait until somebody may."""
+        if self.policy.payouts is None:
+            return ()
+        refunds = RefundPayoutWorker(executor=self.executor)
+        return (worker(REFUND_PAYOUTS_WORKER, self._due.due_refunds, lambda found: found, refunds.handle),)
 
     def _publisher(self) -> Publisher:
         return Publisher(

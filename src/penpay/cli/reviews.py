@@ -10,9 +10,10 @@ import typer
 
 from penpay.application.payments.deciding import MEANINGS, ApproveDecision, ProposeDecision, RejectDecision
 from penpay.application.payments.queries import ReviewCase
+from penpay.application.payments.review_views import review_view
 from penpay.application.payments.rows import Decision, Review
 from penpay.application.payments.situation import DERIV_IN_FLIGHT, Situation, options
-from penpay.application.payments.views import moment, review_view
+from penpay.application.payments.views import moment
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.session import books, fail, opened, run
 from penpay.domain.shared.ids import ReviewId
@@ -103,11 +104,13 @@ def _told(case: ReviewCase) -> Iterator[str]:
     yield from (f"{name:<15} {value}" for name, value in review.facts.items())
     if case.situation is not None:
         yield from _standing(case.situation)
+    if case.payout is not None:
+        yield f"{'refund payout':<15} {case.payout.reference} {case.payout.state.value}"
     if review.decision is not None:
         agreed = f", approved by {review.approved_by}" if review.approved_by else ""
         yield f"{'decision':<15} {review.decision.value}, proposed by {review.proposed_by}{agreed}: {review.note}"
     if review.is_open:
-        for decision in sorted(options(review, case.situation)):
+        for decision in sorted(options(review, case.situation, case.payout)):
             yield f"{'possible':<15} {decision.value:<11} {MEANINGS[decision]}"
 
 

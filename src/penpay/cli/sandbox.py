@@ -59,10 +59,18 @@ COMMANDS: Final = (
     (
         "clock",
         "penpay.cli.sandbox_adjust:clock",
-        "Show M-Pesa's time, set it, or step on: prompts and tokens expire by it.",
+        "Show M-Pesa's time, set it, or step on: prompts and tokens expire by it, and every timestamp tells it.",
     ),
-    ("seed", "penpay.cli.sandbox_adjust:seed", "Show the seed that is drawn from, or begin anew with one."),
-    ("mail", "penpay.cli.sandbox_act:mail", "Show what the Deriv simulator has mailed its clients, codes and all."),
+    (
+        "seed",
+        "penpay.cli.sandbox_adjust:seed",
+        "Show the seed that is drawn from, or begin anew with one: the same calls then get the same answers.",
+    ),
+    (
+        "mail",
+        "penpay.cli.sandbox_act:mail",
+        "Show what the Deriv simulator has mailed its clients, codes and all, newest first.",
+    ),
     ("faults", "penpay.cli.sandbox_faults", "Make things go wrong, at will."),
 )
 

@@ -28,7 +28,11 @@ from penpay.domain.shared.ids import MpesaDisbursementId
 
 MPESA_DISBURSEMENTS_WORKER: Final = "mpesa_disbursement"
 _REMARKS: Final[Mapping[Purpose, str]] = MappingProxyType(
-    {Purpose.PAYOUT: "Deriv withdrawal", Purpose.REFUND: "Deriv deposit refund"}
+    {
+        Purpose.PAYOUT: "Deriv withdrawal",
+        Purpose.REFUND: "Deriv deposit refund",
+        Purpose.COLLECTIONS_REFUND: "Refund",
+    }
 )
 _NO_PAYOUT_ACCOUNT: Final = CallAnswer(
     outcome=CallOutcome.MISCONFIGURED, code="no_initiator", message="Nobody may pay out now.", retry_after_ms=300_000
@@ -74,7 +78,7 @@ class MpesaDisbursementWorker:
                     callback_token=self._tokens.sign(PAYOUT_SOURCE, disbursement.id),
                     phone=disbursement.phone,
                     amount=disbursement.amount,
-                    remarks=_REMARKS.get(disbursement.purpose, "Refund"),
+                    remarks=_REMARKS[disbursement.purpose],
                 )
             )
         except DomainError as refused:  # before anything was sent: it is no such request and never will be

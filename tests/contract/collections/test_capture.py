@@ -14,8 +14,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from penpay.application.collections.capture_rows import TillPushId
-from penpay.application.collections.capturing import CONFIRMATION, RecordMessage
+from penpay.application.collections.capture_rows import (
+    DEPOSIT_PUSHES,
+    OPEN_TILL_PUSHES,
+    TILL_FACTS,
+    TILL_FACTS_BY_REFERENCE,
+    TILL_PUSHES,
+    TILL_PUSHES_BY_CHECKOUT,
+    TillFacts,
+    TillPushId,
+)
+from penpay.application.collections.capturing import CONFIRMATION, Booking, RecordMessage
 from penpay.application.collections.checking import RecordBalanceCheck
 from penpay.application.collections.doors import Message
 from penpay.application.collections.pulling import ClaimPull, EndPull
@@ -30,10 +39,12 @@ from penpay.application.collections.till_pushing import ClaimTillPush, PushFromT
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.bootstrap import System, build, real_ports
 from penpay.config import load_settings
+from penpay.domain.collections.allocation import SaleId
 from penpay.domain.collections.continuity import Continuity, Gap
 from penpay.domain.collections.line import LineItem
 from penpay.domain.mpesa.c2b import parse_c2b_payment
 from penpay.domain.mpesa.gateway import CallAnswer, CallOutcome, PushAnswer, PushOutcome, UnansweredValidation
+from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import LostLicence
 from penpay.domain.shared.ids import WebhookId
@@ -41,6 +52,8 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
+from penpay.workers.c2b import ConfirmationWorker
+from tests.contract.sql.rows import Rows
 from tests.support.engines import EVERY
 from tests.support.ports import HandClock
 
@@ -55,7 +68,7 @@ def kes(shillings: int) -> Money:
 @pytest.fixture(params=EVERY)
 async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
     """A System's executor on an empty database of one engine after the other, with a clock to move."""
-    made = build(load_settings(environment(request.getfixturevalue(f"fresh_{request.param}_url"))), ports())
+    made = build(load_settings(environment(request.getfixturevalue(f"{request.param}_url"))), ports())
     await migrations.upgrade(made.engine)
     await made.start_executor()
     try:
@@ -192,6 +205,37 @@ async def test_a_push_is_read_back_as_it_was_written(system: System) -> None:
     )
 
 
+async def test_what_was_asked_for_is_found_by_every_name_it_goes_by(system: System) -> None:
+    """By id, reference, CheckoutRequestID and sale; when it has failed, by its sale no more."""
+    _, push = await opened_push(system)
+    claimed = await do(system, ClaimTillPush(push_id=TillPushId(push.id)))
+    accepted = PushAnswer(outcome=PushOutcome.ACCEPTED, checkout_request_id="ws_CO_1", merchant_request_id="m-1")
+    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=accepted))
+    looked = Rows(system)
+    facts = TillFacts(
+        push_id=push.id,
+        sale_id=SaleId(push.subject_id),
+        account_reference=push.account_reference,
+        amount=kes(120),
+        phone=PHONE,
+    )
+    stranger = system.ids.new()
+
+    assert {push.id: facts} == await looked.find(TILL_FACTS, [push.id, stranger])
+    assert {push.account_reference: facts} == await looked.find(TILL_FACTS_BY_REFERENCE, [push.account_reference, "?"])
+    assert {"ws_CO_1": push.id} == await looked.find(TILL_PUSHES_BY_CHECKOUT, ["ws_CO_1", "ws_CO_2"])
+    assert {push.subject_id: push.id} == await looked.find(OPEN_TILL_PUSHES, [push.subject_id, stranger])
+    assert {} == await looked.find(DEPOSIT_PUSHES, [push.account_reference])
+    stored = await looked.get(TILL_PUSHES, push.id)
+    assert stored is not None
+    failed = stored.moved(EvidenceState.FAILED, system.clock.now(), due_at=None)
+    await looked.put(TILL_PUSHES, push.id, failed)
+    assert failed == await looked.get(TILL_PUSHES, push.id)
+    assert {} == await looked.find(OPEN_TILL_PUSHES, [push.subject_id])
+    (row,) = await looked.table("till_pushes")
+    assert PHONE.msisdn.encode() not in bytes(row.phone_sealed) + bytes(row.checkout_sealed)
+
+
 async def test_a_hundred_identical_confirmations_are_one_payment(system: System) -> None:
     """All at once at one door: every one kept, one booked; the stored messages and the balance can be read."""
     message = Message(token=None, remote_address="127.0.0.1", body=json.dumps(BODY).encode())
@@ -214,6 +258,30 @@ async def test_what_a_customer_or_a_payer_has_paid_today_is_known(system: System
     assert kes(7) == await system.capture._days.paid_today(asked)
     clock_of(system).moment += timedelta(days=1)
     assert kes(0) == await system.capture._days.paid_today(asked)
+
+
+async def test_a_message_whose_booking_fails_is_kept_and_booked_later(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered once it is stored; a repeat of the same fault leaves it waiting, and then it is booked once."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    message = Message(token=None, remote_address="127.0.0.1", body=json.dumps(BODY).encode())
+    with monkeypatch.context() as patched:
+        patched.setattr(Booking, "book", broken)
+        await system.c2b_door.confirm(message)
+    assert [("RECEIVED", 0)] == await rows(
+        system, "SELECT outcome, (SELECT count(*) FROM payments) FROM webhook_logs ORDER BY id"
+    )
+
+    clock_of(system).moment += timedelta(minutes=1)
+    (due,) = await system.capture.due.due_messages("c2b_confirmation", system.clock.now(), 10)
+    worker = ConfirmationWorker(executor=system.executor, attach=system.capture.attach, short_code="174379")
+    await worker.handle(due)
+    await worker.handle(due)
+    assert [("APPLIED", 1)] == await rows(system, "SELECT outcome, (SELECT count(*) FROM payments) FROM webhook_logs")
 
 
 async def test_a_message_that_was_stored_and_never_applied_is_told_with_its_age(system: System) -> None:

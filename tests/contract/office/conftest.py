@@ -13,7 +13,7 @@ from tests.support.engines import EVERY
 @pytest.fixture(params=EVERY)
 def url(request: pytest.FixtureRequest) -> str:
     """The address of an empty database."""
-    address: str = request.getfixturevalue(f"fresh_{request.param}_url")
+    address: str = request.getfixturevalue(f"{request.param}_url")
     return address
 
 

@@ -13,6 +13,7 @@ import pytest
 from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.engine import open_engine
 from tests.end_to_end.deposits.stage import Stage, staged
+from tests.end_to_end.ending import Opening, check_ending
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
 from tests.support.engines import EVERY, SERVERS
@@ -29,10 +30,13 @@ def migrated_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[Stage]:
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+) -> AsyncIterator[Stage]:
     """A stage whose System keeps its books in SQLite."""
     async with staged(tmp_path, database_url=None, migrated=migrated_files) as made:
         yield made
+        await check_ending(request.node, made, Opening())
 
 
 @pytest.fixture(params=EVERY)
@@ -43,6 +47,7 @@ async def each_stage(
     url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
     async with staged(tmp_path, database_url=url, migrated=migrated_files) as made:
         yield made
+        await check_ending(request.node, made, Opening())
 
 
 @pytest.fixture(params=SERVERS)
@@ -53,6 +58,7 @@ async def server_stage(
     url = request.getfixturevalue(f"migrated_{request.param}_url")
     async with staged(tmp_path, database_url=url, migrated=migrated_files) as made:
         yield made
+        await check_ending(request.node, made, Opening())
 
 
 @pytest.fixture(scope="session")

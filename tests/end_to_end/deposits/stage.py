@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import httpx
@@ -337,8 +337,13 @@ def read(response: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, database_url: str | None, migrated: Sequence[Path]) -> AsyncIterator[Stage]:
-    """Everything running and seeded; `migrated` are the embedded databases' files with their schema, to be copied."""
+async def staged(
+    folder: Path, *, database_url: str | None, migrated: Sequence[Path], pull: Literal["on", "off"] = "off"
+) -> AsyncIterator[Stage]:
+    """Everything running and seeded; `migrated` are the embedded databases' files with their schema, to be copied.
+
+    Without the `pull` what is lost stays lost, unless a story asks for M-Pesa's list itself.
+    """
     clock = ShiftedClock()
     ports = replace(
         real_ports(),
@@ -354,8 +359,7 @@ async def staged(folder: Path, *, database_url: str | None, migrated: Sequence[P
             "stk_first_query_seconds": 30,
             "trusted_proxies": "127.0.0.1/32",
             "database_url": database_url or settings.database_url,
-            # What is lost stays lost here, unless a story asks for the list itself.
-            "mpesa_pull": "off",
+            "mpesa_pull": pull,
         }
     )
     sandbox = Sandbox(

@@ -6,6 +6,7 @@ import hashlib
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import select
 
 from penpay.demo.world import PHONE, PIN
@@ -27,6 +28,7 @@ async def prompted_deposit(stage: Stage) -> tuple[str, str, str]:
     return deposit, await stage.token(deposit), await stage.checkout_request_id()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="another amount", outcome="IN_REVIEW")
 async def test_another_amount_is_asked_about_and_the_payment_goes_to_suspense(each_stage: Stage) -> None:
     """The callback tells KES 500.00 of a push for KES 1,321.00, which M-Pesa confirms: those are in suspense."""
     deposit = await each_stage.paid_deposit(AlteredCallback(amount_cents=50_000))
@@ -37,6 +39,7 @@ async def test_another_amount_is_asked_about_and_the_payment_goes_to_suspense(ea
     assert 0 == await each_stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="another phone", outcome="IN_REVIEW")
 async def test_another_phone_is_asked_about_and_the_payment_goes_to_suspense(stage: Stage) -> None:
     """The callback tells another payer, twice; the money is in suspense once, and one review is about it."""
     deposit = await stage.paid_deposit(AlteredCallback(msisdn="254711111111"), RepeatedCallback(times=2))
@@ -115,6 +118,7 @@ async def test_a_forged_amount_before_the_true_callback_does_not_book_the_paymen
     assert 0 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="forged success", outcome="IN_REVIEW")
 async def test_a_forged_success_is_booked_asked_about_and_taken_back(each_stage: Stage) -> None:
     """Somebody who knows the path says "paid" while the prompt is still open; nothing leaves, and M-Pesa denies it."""
     stage = each_stage
@@ -195,6 +199,7 @@ async def test_a_true_path_of_a_request_that_does_not_exist_is_kept_and_moves_no
     assert UNTOUCHED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="unreadable", outcome="COMPLETED")
 async def test_a_malformed_callback_is_kept_and_the_payment_is_found_by_asking(stage: Stage) -> None:
     """What came under a true path cannot be read: 200, stored as unreadable; the query brings the money."""
     deposit, token, _ = await prompted_deposit(stage)
@@ -207,6 +212,7 @@ async def test_a_malformed_callback_is_kept_and_the_payment_is_found_by_asking(s
     assert COMPLETED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="forged failure, then paid", outcome="FAILED")
 async def test_a_success_after_a_failure_is_asked_about_and_goes_to_suspense_once(stage: Stage) -> None:
     """A forged failure ends the deposit; then she pays, and three true callbacks come: suspense, one review."""
     deposit, token, checkout = await prompted_deposit(stage)
@@ -225,6 +231,7 @@ async def test_a_success_after_a_failure_is_asked_about_and_goes_to_suspense_onc
     assert 0 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="failure after success", outcome="COMPLETED")
 async def test_a_failure_after_a_success_is_for_people_and_takes_nothing_back(stage: Stage) -> None:
     """The deposit is completed; a late "cancelled" opens a review and changes no book."""
     deposit, token, checkout = await prompted_deposit(stage)
@@ -238,6 +245,7 @@ async def test_a_failure_after_a_success_is_for_people_and_takes_nothing_back(st
     assert COMPLETED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="another payment's receipt", outcome="IN_REVIEW")
 async def test_one_receipt_for_two_requests_is_not_booked_twice(stage: Stage) -> None:
     """The receipt of a completed deposit is told for another one, whose payer then cancels."""
     first = await stage.paid_deposit()

@@ -12,6 +12,7 @@ from tests.end_to_end.deposits.books import COMPLETED, PAID, UNTOUCHED
 from tests.end_to_end.deposits.stage import Stage
 
 
+@pytest.mark.path(saga="deposit", step="transfer", fault="none", outcome="COMPLETED")
 async def test_dollars_asked_for_arrive_and_the_shillings_are_rounded_up(each_stage: Stage) -> None:
     """USD 10.00 cost 1,321 shillings, and every cent of them has a place in three books."""
     deposit = await each_stage.paid_deposit()
@@ -55,7 +56,20 @@ async def test_shillings_asked_for_are_charged_exactly(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("usd_cents", "pin", "code"),
-    [(1_000, "9999", "wrong_pin"), (45_000, "1234", "insufficient_funds")],
+    [
+        pytest.param(
+            1_000,
+            "9999",
+            "wrong_pin",
+            marks=pytest.mark.path(saga="deposit", step="prompt", fault="wrong PIN", outcome="FAILED"),
+        ),
+        pytest.param(
+            45_000,
+            "1234",
+            "insufficient_funds",
+            marks=pytest.mark.path(saga="deposit", step="prompt", fault="too little money", outcome="FAILED"),
+        ),
+    ],
 )
 async def test_a_prompt_that_ends_without_money_fails_the_deposit(
     stage: Stage, usd_cents: int, pin: str, code: str
@@ -69,6 +83,7 @@ async def test_a_prompt_that_ends_without_money_fails_the_deposit(
     assert [] == await stage.reviews()
 
 
+@pytest.mark.path(saga="deposit", step="prompt", fault="cancelled", outcome="FAILED")
 async def test_a_cancelled_prompt_fails_the_deposit(each_stage: Stage) -> None:
     """She presses cancel: nothing was charged."""
     deposit = await each_stage.deposit()
@@ -79,6 +94,7 @@ async def test_a_cancelled_prompt_fails_the_deposit(each_stage: Stage) -> None:
     assert [] == await each_stage.reviews()
 
 
+@pytest.mark.path(saga="deposit", step="prompt", fault="ignored", outcome="FAILED")
 async def test_a_prompt_nobody_answers_fails_the_deposit(stage: Stage) -> None:
     """After a minute of silence M-Pesa says 1037."""
     deposit = await stage.deposit()
@@ -91,6 +107,7 @@ async def test_a_prompt_nobody_answers_fails_the_deposit(stage: Stage) -> None:
     assert UNTOUCHED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="prompt", fault="another prompt is on the handset", outcome="COMPLETED")
 async def test_a_second_deposit_waits_until_the_first_prompt_is_gone(stage: Stage) -> None:
     """M-Pesa shows one prompt a subscriber; the other is sent when it can be, once, and both are charged once."""
     first = await stage.deposit(key="first")
@@ -109,6 +126,7 @@ async def test_a_second_deposit_waits_until_the_first_prompt_is_gone(stage: Stag
     assert (132_100 + 66_100, 1_500) == (books.collection, books.at_deriv_client)
 
 
+@pytest.mark.path(saga="deposit", step="process", fault="stopped while she pays", outcome="COMPLETED")
 async def test_a_deposit_charged_while_our_program_was_down_is_finished_after_the_restart(stage: Stage) -> None:
     """The callback finds nobody listening; the new process asks M-Pesa itself."""
     deposit = await stage.deposit()

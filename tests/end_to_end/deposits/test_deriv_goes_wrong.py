@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from penpay.demo.world import AGENT_LOGIN_ID, LOGIN_ID
 from penpay.domain.shared.money import Money
+from penpay.infrastructure.sql.tables import deriv_transfers
 from penpay.sandbox.deriv.book import Account
 from penpay.sandbox.deriv.faults import (
+    AnswerAfter,
     CallFault,
     DropAfterCommit,
     DropBeforeCommit,
@@ -19,6 +24,7 @@ from penpay.sandbox.deriv.faults import (
     FaultRule,
     OutputValidationFailed,
     RateLimited,
+    StatementLag,
     WrongResponse,
 )
 from tests.end_to_end.deposits.books import COMPLETED, IN_FLIGHT, UNTOUCHED
@@ -27,6 +33,7 @@ from tests.end_to_end.deposits.stage import Stage
 ONE_SECOND = timedelta(seconds=1)
 
 
+@pytest.mark.path(saga="deposit", step="transfer", fault="refused", outcome="REVERSED")
 async def test_a_payer_whose_account_deriv_does_not_pay_is_paid_back(each_stage: Stage) -> None:
     """Her cashier is locked: transfer and conversion are taken back, and her 1,321 shillings are on her phone again."""
     await each_stage.sandbox.deriv_book.set_statuses(LOGIN_ID, frozenset({"cashier_locked"}))
@@ -39,7 +46,24 @@ async def test_a_payer_whose_account_deriv_does_not_pay_is_paid_back(each_stage:
     assert 0 == await each_stage.transfers_made()
 
 
-@pytest.mark.parametrize("fault", [DropBeforeCommit(), WrongResponse(committed=False)], ids=["dropped", "wrong"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            DropBeforeCommit(),
+            marks=pytest.mark.path(
+                saga="deposit", step="transfer", fault="socket dropped before executing", outcome="IN_REVIEW"
+            ),
+        ),
+        pytest.param(
+            WrongResponse(committed=False),
+            marks=pytest.mark.path(
+                saga="deposit", step="transfer", fault="an answer that says nothing, not executed", outcome="IN_REVIEW"
+            ),
+        ),
+    ],
+    ids=["dropped", "wrong"],
+)
 async def test_a_transfer_that_is_nowhere_to_be_found_stays_in_flight_for_people(
     stage: Stage, fault: CallFault
 ) -> None:
@@ -59,7 +83,26 @@ async def test_a_transfer_that_is_nowhere_to_be_found_stays_in_flight_for_people
 
 @pytest.mark.parametrize(
     "fault",
-    [DropAfterCommit(), OutputValidationFailed(), WrongResponse(committed=True)],
+    [
+        pytest.param(
+            DropAfterCommit(),
+            marks=pytest.mark.path(
+                saga="deposit", step="transfer", fault="socket dropped after executing", outcome="COMPLETED"
+            ),
+        ),
+        pytest.param(
+            OutputValidationFailed(),
+            marks=pytest.mark.path(
+                saga="deposit", step="transfer", fault="an error answered after executing", outcome="COMPLETED"
+            ),
+        ),
+        pytest.param(
+            WrongResponse(committed=True),
+            marks=pytest.mark.path(
+                saga="deposit", step="transfer", fault="an answer that says nothing, executed", outcome="COMPLETED"
+            ),
+        ),
+    ],
     ids=["dropped", "bad output", "wrong"],
 )
 async def test_a_transfer_whose_answer_is_lost_is_found_in_the_statement(stage: Stage, fault: CallFault) -> None:
@@ -73,6 +116,7 @@ async def test_a_transfer_whose_answer_is_lost_is_found_in_the_statement(stage: 
     assert 1 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="transfer", fault="socket dropped after executing", outcome="COMPLETED")
 async def test_a_transfer_found_in_the_statement_on_either_engine(each_stage: Stage) -> None:
     """The socket goes down between Deriv's commit and its answer."""
     each_stage.sandbox.deriv_faults.add(FaultRule(fault=DropAfterCommit()))
@@ -82,6 +126,7 @@ async def test_a_transfer_found_in_the_statement_on_either_engine(each_stage: St
     assert COMPLETED == await each_stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="transfer", fault="Deriv is down", outcome="COMPLETED")
 async def test_a_transfer_waits_while_deriv_is_away_and_is_sent_once(stage: Stage) -> None:
     """Nobody listens at Deriv when the money comes; the dollars wait in flight and leave when somebody does."""
     await stage.deriv_down()
@@ -95,6 +140,7 @@ async def test_a_transfer_waits_while_deriv_is_away_and_is_sent_once(stage: Stag
     assert 1 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="transfer", fault="rate limited", outcome="COMPLETED")
 async def test_a_rate_limit_only_delays_a_transfer(stage: Stage) -> None:
     """Deriv refuses for the frequency; a minute later the same transfer is made, once."""
     stage.sandbox.deriv_faults.add(FaultRule(fault=RateLimited()))
@@ -108,6 +154,52 @@ async def test_a_rate_limit_only_delays_a_transfer(stage: Stage) -> None:
     assert ("COMPLETED", None, None) == await stage.ended(deposit, advancing=ONE_SECOND)
     assert COMPLETED == await stage.books()
     assert 1 == await stage.transfers_made()
+
+
+@pytest.mark.path(saga="deposit", step="transfer", fault="answered late", outcome="COMPLETED")
+async def test_an_answer_that_takes_long_is_waited_for(stage: Stage) -> None:
+    """Deriv has paid and says so twenty seconds later: the licence is not given twice, and it is paid once."""
+    stage.sandbox.deriv_faults.add(FaultRule(fault=AnswerAfter(20_000)))
+    deposit = await stage.paid_deposit()
+
+    assert ("COMPLETED", None, None) == await stage.ended(deposit, advancing=ONE_SECOND)
+    assert COMPLETED == await stage.books()
+    assert 1 == await stage.transfers_made()
+
+
+@pytest.mark.path(saga="deposit", step="transfer", fault="told twice by the stream", outcome="COMPLETED")
+async def test_a_transfer_the_stream_tells_twice_is_booked_once(stage: Stage) -> None:
+    """Deriv repeats the row on our account: it is no credit, and the answer has told of it."""
+    stage.sandbox.deriv_faults.add(FaultRule(fault=DuplicatePush(), call="transaction"))
+    deposit = await stage.paid_deposit()
+
+    assert ("COMPLETED", None, None) == await stage.ended(deposit)
+    assert COMPLETED == await stage.books()
+
+
+@pytest.mark.path(saga="deposit", step="transfer", fault="executed twice", outcome="IN_REVIEW")
+async def test_two_transfers_under_one_reference_are_for_people(stage: Stage) -> None:
+    """The answer is lost, and the statement shows two rows with our reference: nothing is booked as paid."""
+    stage.sandbox.deriv_faults.add(FaultRule(fault=DropAfterCommit()))
+    stage.sandbox.deriv_faults.add(FaultRule(fault=StatementLag(600_000), call="statement", times=None))
+    deposit = await stage.paid_deposit()
+    await stage.until(lambda: _is(stage, deposit, "UNKNOWN"))
+    stage.clock.advance(timedelta(minutes=2))
+    await stage.sandbox.deriv.exchange.transfer_to_client(
+        agent_id=AGENT_LOGIN_ID,
+        client_id=LOGIN_ID,
+        amount=Decimal("10.00"),
+        currency="USD",
+        note=await _reference(stage, deposit),
+        app_id=1089,
+        dry_run=False,
+    )
+    stage.sandbox.deriv_faults.clear()
+
+    assert ("IN_REVIEW", None, None) == await stage.ended(deposit, advancing=ONE_SECOND)
+    assert [("DERIV_DUPLICATE", 1_000, "USD")] == await stage.reviews()
+    books = await stage.books()
+    assert (1_000, 2_000) == (books.in_flight, books.at_deriv_client)
 
 
 async def test_a_credit_nobody_asked_for_is_booked_once(each_stage: Stage) -> None:
@@ -154,6 +246,13 @@ async def _suspense_is(stage: Stage, cents: int) -> bool:
 
 async def _is(stage: Stage, deposit: str, state: str) -> bool:
     return await stage.transfer_state(deposit) == state
+
+
+async def _reference(stage: Stage, deposit: str) -> str:
+    """What the transfer's remark holds."""
+    statement = select(deriv_transfers.c.reference).where(deriv_transfers.c.subject_id == UUID(deposit))
+    async with stage.system.engine.connect() as connection:
+        return str((await connection.execute(statement)).scalar_one())
 
 
 async def _is_ready(stage: Stage) -> bool:

@@ -26,6 +26,7 @@ ONE_SECOND = timedelta(seconds=1)
 LOST_ANSWER = SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True)
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="lost", outcome="COMPLETED")
 async def test_a_payment_whose_callback_is_lost_is_found_by_asking(each_stage: Stage) -> None:
     """No callback ever comes; after the first wait M-Pesa itself says that it was paid."""
     deposit = await each_stage.paid_deposit(LostCallback())
@@ -36,6 +37,7 @@ async def test_a_payment_whose_callback_is_lost_is_found_by_asking(each_stage: S
     assert [] == await each_stage.webhook_outcomes()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="lost, of a cancelled prompt", outcome="FAILED")
 async def test_a_failure_whose_callback_is_lost_is_found_by_asking(stage: Stage) -> None:
     """She cancels, nobody tells us, and our question brings it out."""
     stage.fail(LostCallback())
@@ -46,6 +48,7 @@ async def test_a_failure_whose_callback_is_lost_is_found_by_asking(stage: Stage)
     assert UNTOUCHED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="twice", outcome="COMPLETED")
 async def test_a_callback_that_comes_twice_counts_once(stage: Stage) -> None:
     """The second one is stored and told nothing new."""
     deposit = await stage.paid_deposit(RepeatedCallback(times=2))
@@ -56,6 +59,7 @@ async def test_a_callback_that_comes_twice_counts_once(stage: Stage) -> None:
     assert [] == await stage.reviews()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="ten times at once", outcome="COMPLETED")
 async def test_ten_equal_callbacks_at_once_count_once(each_stage: Stage) -> None:
     """All ten are stored, one is applied."""
     deposit = await each_stage.deposit()
@@ -73,6 +77,7 @@ async def test_ten_equal_callbacks_at_once_count_once(each_stage: Stage) -> None
     assert 1 == await each_stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="before the response", outcome="COMPLETED")
 async def test_a_callback_may_come_before_the_answer_to_the_push(stage: Stage) -> None:
     """M-Pesa tells of the payment while our push is still open; the late answer changes nothing."""
     deposit = await stage.paid_deposit(CallbackFirst(at_most_ms=10_000))
@@ -83,6 +88,7 @@ async def test_a_callback_may_come_before_the_answer_to_the_push(stage: Stage) -
     assert [] == await stage.reviews()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="an hour late", outcome="COMPLETED")
 async def test_a_callback_after_the_question_only_brings_the_receipt(stage: Stage) -> None:
     """The query found the payment; the callback that comes an hour later is attached, not posted again."""
     deposit = await stage.paid_deposit(LateCallback(milliseconds=3_600_000))
@@ -100,6 +106,7 @@ async def test_a_callback_after_the_question_only_brings_the_receipt(stage: Stag
     "reply",
     [Spoilt.CUT, Spoilt.ERROR_500, Spoilt.HTML_200, Spoilt.HTML_503, Spoilt.EMPTY_200, Spoilt.EMPTY_500],
 )
+@pytest.mark.path(saga="deposit", step="prompt", fault="its answer is lost or spoilt", outcome="COMPLETED")
 async def test_a_push_whose_answer_is_lost_is_not_sent_again_and_the_callback_settles_it(
     stage: Stage, reply: Spoilt
 ) -> None:
@@ -117,6 +124,7 @@ async def test_a_push_whose_answer_is_lost_is_not_sent_again_and_the_callback_se
     assert COMPLETED == await stage.books()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="lost, and the answer to the push too", outcome="IN_REVIEW")
 async def test_answer_and_callback_both_lost_wait_two_days_for_people(each_stage: Stage) -> None:
     """There is nothing to ask by: it stays unknown, holds nothing in our books, and is reviewed after 48 hours."""
     deposit = await each_stage.paid_deposit(LOST_ANSWER, LostCallback())
@@ -134,6 +142,7 @@ async def test_answer_and_callback_both_lost_wait_two_days_for_people(each_stage
     assert 1 == await each_stage.prompts_made()
 
 
+@pytest.mark.path(saga="deposit", step="callback", fault="after we gave up", outcome="IN_REVIEW")
 async def test_money_told_of_after_two_days_is_booked_and_left_to_people(stage: Stage) -> None:
     """The callback comes when the deposit is in review: the money is booked, verified where possible, not forwarded."""
     deposit = await stage.paid_deposit(LOST_ANSWER, LateCallback(milliseconds=49 * 3_600_000))
@@ -150,6 +159,7 @@ async def test_money_told_of_after_two_days_is_booked_and_left_to_people(stage: 
     assert 0 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="question", fault="pending for a day", outcome="IN_REVIEW")
 async def test_money_confirmed_after_a_day_is_left_to_people(stage: Stage) -> None:
     """M-Pesa says "processing" for 25 hours and "paid" then: the rate is long gone, so nobody forwards it unasked."""
     stage.fail(StuckPending(), times=None)
@@ -165,6 +175,7 @@ async def test_money_confirmed_after_a_day_is_left_to_people(stage: Stage) -> No
     assert 0 == await stage.transfers_made()
 
 
+@pytest.mark.path(saga="deposit", step="prompt", fault="M-Pesa is down", outcome="COMPLETED")
 async def test_a_push_that_could_not_leave_is_sent_once_when_daraja_is_back(stage: Stage) -> None:
     """The connection is refused, so no byte left; when it opens the prompt appears, once."""
     first = await stage.paid_deposit()
@@ -182,6 +193,7 @@ async def test_a_push_that_could_not_leave_is_sent_once_when_daraja_is_back(stag
     assert (132_100 + 66_100, 1_500, 0) == (books.collection, books.at_deriv_client, books.in_flight)
 
 
+@pytest.mark.path(saga="deposit", step="prompt", fault="M-Pesa is down until the rate expires", outcome="FAILED")
 async def test_a_prompt_that_could_not_be_sent_before_the_rate_expired_fails_the_deposit(stage: Stage) -> None:
     """Daraja is away for the 15 minutes the rate is locked: the deposit fails before anybody is asked for money."""
     await stage.daraja_down()

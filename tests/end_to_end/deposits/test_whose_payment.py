@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import httpx
+import pytest
 
 from penpay.demo.world import LOGIN_ID, PHONE, PIN
 from penpay.domain.shared.phone import PhoneNumber
@@ -46,6 +47,24 @@ async def test_payments_of_unanswered_pushes_are_proven_by_our_reference_in_the_
     await stage.until(lambda: _completed(stage, her, hers), advancing=ONE_SECOND)
     assert 2 == await stage.transfers_made()
     assert [] == await stage.reviews()
+
+
+@pytest.mark.path(saga="deposit", step="question", fault="whose payment it is cannot be told", outcome="IN_REVIEW")
+async def test_without_the_list_they_wait_two_days_and_go_to_people(each_stage: Stage) -> None:
+    """Both pay the same, both callbacks come, and M-Pesa lists nothing: both are booked, and neither is forwarded."""
+    stage = each_stage
+    stage.fail(SpoiltReply(call=DarajaCall.PULL, reply=Spoilt.HTML_503), times=None)
+    hers, his, her = await _two_unanswered(stage)
+    await _pay(stage, her.phone)
+    await _pay(stage, PHONE)
+    await stage.until(lambda: _asked(stage, his), advancing=ONE_SECOND)
+    assert "VERIFYING_MPESA_PAYMENT" == (await stage.transaction(his))["status"]
+
+    assert ("IN_REVIEW", None, None) == await _after_two_days(stage, his)
+    await _after_two_days(stage, hers, her)
+    assert [("PAYMENT_UNRESOLVED", 132_100, "KES")] * 2 == await stage.reviews()
+    assert 264_200 == (await stage.books()).wallet_kes
+    assert 0 == await stage.transfers_made()
 
 
 async def test_a_payment_found_in_the_list_alone_has_its_receipt(stage: Stage) -> None:
@@ -137,7 +156,7 @@ async def _in_review(stage: Stage, person: Person, transaction_id: str) -> bool:
     return (await _seen_by(stage, person, transaction_id))["status"] == "IN_REVIEW"
 
 
-async def _after_two_days(stage: Stage, transaction_id: str) -> tuple[str, object, object]:
+async def _after_two_days(stage: Stage, transaction_id: str, of: Person | None = None) -> tuple[str, object, object]:
     """How it stands once M-Pesa has been asked often enough, and for long enough."""
 
     async def is_waiting() -> bool:
@@ -147,6 +166,9 @@ async def _after_two_days(stage: Stage, transaction_id: str) -> tuple[str, objec
     while (await stage.push(transaction_id)).due_at is not None:
         stage.clock.advance(timedelta(hours=8))
         await stage.until(is_waiting)
+    if of is not None:
+        await stage.until(lambda: _in_review(stage, of, transaction_id))
+        return "IN_REVIEW", None, None
     return await stage.ended(transaction_id)
 
 

@@ -23,17 +23,31 @@ _HOLD = "test_hold"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The write that must not be finished: an INSERT or UPDATE that gives `column` this value."""
+    """The write that must not be finished: an INSERT or UPDATE that gives `column` this value, or that ends it."""
 
     verb: str
     table: str
     column: str
     value: str
+    leaving: bool = False
+    """Whether it is an UPDATE to any other value that is held."""
+
+    @property
+    def condition(self) -> str:
+        """The trigger's condition."""
+        if self.leaving:
+            return f"OLD.{self.column} = '{self.value}' AND NEW.{self.column} <> '{self.value}'"
+        return f"NEW.{self.column} = '{self.value}'"
 
 
 def event(name: str) -> Hold:
     """The commit that would record this event."""
     return Hold("INSERT", "domain_events", "name", name)
+
+
+def audited(action: str) -> Hold:
+    """The commit that would put this action on the audit trail."""
+    return Hold("INSERT", "audit_logs", "action", action)
 
 
 class Database(Protocol):
@@ -75,7 +89,7 @@ class SqliteDatabase:
     def hold(self, hold: Hold) -> None:
         # SQLite cannot sleep, but it can count further than any test waits.
         self._execute(
-            f"CREATE TRIGGER {_HOLD} BEFORE {hold.verb} ON {hold.table} WHEN NEW.{hold.column} = '{hold.value}' "
+            f"CREATE TRIGGER {_HOLD} BEFORE {hold.verb} ON {hold.table} WHEN {hold.condition} "
             "BEGIN SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
             "LIMIT 100000000000) SELECT i FROM n); END"
         )
@@ -108,7 +122,7 @@ class PostgresqlDatabase:
             f"CREATE FUNCTION {_HOLD}() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$; "
             f"CREATE TRIGGER {_HOLD} BEFORE {hold.verb} ON {hold.table} FOR EACH ROW "
-            f"WHEN (NEW.{hold.column} = '{hold.value}') EXECUTE FUNCTION {_HOLD}()",
+            f"WHEN ({hold.condition}) EXECUTE FUNCTION {_HOLD}()",
             self._name,
         )
 
@@ -138,7 +152,7 @@ class MysqlDatabase:
     def hold(self, hold: Hold) -> None:
         self._server.execute(
             f"CREATE TRIGGER {_HOLD} BEFORE {hold.verb} ON {hold.table} FOR EACH ROW "
-            f"SET @held = IF(NEW.{hold.column} = '{hold.value}', SLEEP(600), 0)",
+            f"SET @held = IF({hold.condition}, SLEEP(600), 0)",
             self._name,
         )
 

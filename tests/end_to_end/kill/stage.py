@@ -72,7 +72,7 @@ class Stage:
         self.deriv = SqliteDatabase(folder / "deriv.db")
         self.people = people
         self.port, daraja, deriv = free_port(), free_port(), free_port()
-        self.environment = _environment(self, daraja, deriv)
+        self.environment: dict[str, str] = _environment(self, daraja, deriv)
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
         self.daraja = httpx.Client(base_url=f"http://127.0.0.1:{daraja}", timeout=15)
         self.serve: Program | None = None

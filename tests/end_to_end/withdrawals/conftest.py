@@ -10,7 +10,8 @@ import pytest
 
 from tests.end_to_end.deposits import conftest
 from tests.end_to_end.deposits.stage import staged
-from tests.end_to_end.withdrawals.stage import WithdrawalStage
+from tests.end_to_end.ending import Opening, check_ending
+from tests.end_to_end.withdrawals.stage import HER_DOLLARS, OUR_SHILLINGS, WithdrawalStage
 from tests.support.engines import EVERY
 
 migrated_files = conftest.migrated_files
@@ -31,10 +32,13 @@ async def _with_funds(folder: Path, url: str | None, migrated: Sequence[Path]) -
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[WithdrawalStage]:
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+) -> AsyncIterator[WithdrawalStage]:
     """A stage whose System keeps its books in SQLite."""
     async with _with_funds(tmp_path, None, migrated_files) as made:
         yield made
+        await check_ending(request.node, made.base, Opening(dollars=HER_DOLLARS, shillings=OUR_SHILLINGS))
 
 
 @pytest.fixture(params=EVERY)
@@ -45,3 +49,4 @@ async def each_stage(
     url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
     async with _with_funds(tmp_path, url, migrated_files) as made:
         yield made
+        await check_ending(request.node, made.base, Opening(dollars=HER_DOLLARS, shillings=OUR_SHILLINGS))

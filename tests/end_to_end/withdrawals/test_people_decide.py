@@ -5,22 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
+from sqlalchemy import select
 
 from penpay.application.payments.deciding import ApproveDecision, ProposeDecision, RejectDecision
 from penpay.application.payments.rows import Decision, Review
 from penpay.application.payments.situation import options
 from penpay.demo.world import LOGIN_ID
+from penpay.domain.identity.staff import StaffRole
+from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import DecisionNotPossible, DomainError, InvalidRequest, NotFound, OwnProposal
 from penpay.domain.shared.ids import ReviewId
+from penpay.infrastructure.sql.tables import ledger_journals
 from penpay.sandbox.deriv.faults import DropBeforeCommit, Refuse
 from penpay.sandbox.faults import ForcedResult, LostCallback
+from tests.end_to_end.deposits.stage import read
 from tests.end_to_end.withdrawals.stage import COMPLETED, IN_FLIGHT, UNTOUCHED, WithdrawalStage
 
 FULL_WALLET = ForcedResult(code="8", text="Declined due to limit rule: would exceed the maximum balance.")
 LOCKED = Refuse("You cannot transfer to account CR123456, as their cashier is locked.")
 
 
+@pytest.mark.path(saga="withdrawal", step="return", fault="refused, then people decide", outcome="REVERSED")
 async def test_dollars_in_suspense_are_returned_when_two_persons_say_so(each_stage: WithdrawalStage) -> None:
     """Deriv would not take them back; now it does, and every cent stands where it began."""
     stage = each_stage
@@ -31,6 +38,31 @@ async def test_dollars_in_suspense_are_returned_when_two_persons_say_so(each_sta
     assert "REVERSED" == (await stage.ended(withdrawal))[0]
     assert UNTOUCHED == await stage.books()
     assert [] == await stage.base.reviews()
+
+
+async def test_the_office_sees_what_its_decision_books(each_stage: WithdrawalStage) -> None:
+    """Over HTTP: the journals shown for RETURN are the ones booked when the owner approves, and the rest follows."""
+    stage = each_stage
+    withdrawal = await _not_returned(stage)
+    accountant, owner = [await _employed(stage, role) for role in (StaffRole.ACCOUNTANT, StaffRole.OWNER)]
+    async with accountant, owner:
+        (waiting,) = read(await accountant.get("/api/v1/reviews"))["reviews"]
+        url = f"/api/v1/reviews/{waiting['id']}"
+        shown = read(await accountant.get(url))
+        (option,) = shown["options"]
+        before = await _journals(stage)
+        body = {"decision": "RETURN", "note": "her cashier is open again"}
+        proposed = read(await accountant.post(f"{url}/propose", json=body))
+        approved = await owner.post(f"{url}/approve", json={"version": proposed["version"]})
+
+    assert (withdrawal, ["RETURN"]) == (shown["transaction_id"], shown["possible"])
+    assert {"event", "evidence", "journal", "callback", "review", "audit"} == {line["kind"] for line in shown["story"]}
+    assert 200 == approved.status_code
+    foretold = [journal["kind"] for journal in option["journals"]]
+    assert ["taken_from_suspense", "deriv_transfer_intended"] == foretold
+    assert foretold == (await _journals(stage))[len(before) :][:2]
+    assert "REVERSED" == (await stage.ended(withdrawal))[0]
+    assert UNTOUCHED == await stage.books()
 
 
 async def test_nobody_approves_her_own_proposal(stage: WithdrawalStage) -> None:
@@ -95,6 +127,7 @@ async def test_people_who_saw_that_nothing_was_debited_end_the_withdrawal(stage:
     assert 1_000 == (await stage.books()).suspense_usd
 
 
+@pytest.mark.path(saga="withdrawal", step="payout", fault="unknown for a day, then people decide", outcome="COMPLETED")
 async def test_a_payout_nobody_could_tell_of_is_settled_by_what_people_saw(stage: WithdrawalStage) -> None:
     """M-Pesa is out of reach for a day: people look at its portal, and the phone was paid."""
     withdrawal = await _in_doubt(stage)
@@ -149,6 +182,21 @@ async def _in_doubt(stage: WithdrawalStage, *ends: ForcedResult) -> str:
     await stage.base.daraja_down()
     assert "IN_REVIEW" == (await stage.ended(withdrawal, advancing=timedelta(hours=1)))[0]
     return withdrawal
+
+
+async def _employed(stage: WithdrawalStage, role: StaffRole) -> httpx.AsyncClient:
+    """Somebody on the staff, logged in, as a script that acts for her."""
+    email = Email(f"{role.value}@example.com")
+    await stage.system.staff_access.create(email, role, "correct horse battery", by=None)
+    token, _ = await stage.system.staff_access.log_in(email, "correct horse battery", "127.0.0.1")
+    return stage.base.client(token)
+
+
+async def _journals(stage: WithdrawalStage) -> list[str]:
+    """The kind of every journal, in the order of booking."""
+    statement = select(ledger_journals.c.kind).order_by(ledger_journals.c.id)
+    async with stage.system.engine.connect() as connection:
+        return list((await connection.execute(statement)).scalars())
 
 
 async def _open(stage: WithdrawalStage) -> Review:

@@ -10,6 +10,7 @@ from tests.end_to_end.deposits.stage import read
 from tests.end_to_end.withdrawals.stage import COMPLETED, UNTOUCHED, WithdrawalStage
 
 
+@pytest.mark.path(saga="withdrawal", step="result", fault="none", outcome="COMPLETED")
 async def test_dollars_leave_deriv_and_shillings_reach_the_phone(each_stage: WithdrawalStage) -> None:
     """USD 10.00 at 126.91 are 1,269 shillings on her phone; our own question has verified it."""
     stage = each_stage

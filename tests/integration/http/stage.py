@@ -130,6 +130,7 @@ class SmallSystem:
     clock: SystemClock
     ids: UuidV7
     c2b_door: Any = None
+    review_books: Any = None
     reports: Any = None
     tls_required: bool = False
     secure_cookies: bool = False

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from penpay.presentation.http.protocol import is_whole
 from penpay.presentation.http.serving import serving
 
 GET = b"GET /one HTTP/1.1\r\nHost: x\r\n"
@@ -20,9 +21,11 @@ MOST_SENT = 4_000 * KIB
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path and the length of the body."""
+    """Answers with the path and the length of the body, after as many seconds as the path says."""
     request = Request(scope, receive)
     body = await request.body()
+    if scope["path"][1:].isdigit():
+        await asyncio.sleep(int(scope["path"][1:]))
     await PlainTextResponse(f"{scope['path']} {len(body)}")(scope, receive, send)
 
 
@@ -121,6 +124,49 @@ async def test_whoever_offers_another_protocol_is_served_in_this_one() -> None:
     assert [b"/one 0", b"/two 5", b"/three 0"] == [
         part.split(b"\r\n\r\n")[1] for part in answer.split(b"HTTP/1.1 200 OK")[1:]
     ]
+
+
+async def test_what_comes_before_the_answer_waits_for_it() -> None:
+    """Requests sent one on the heels of another are answered in their order, also when one comes in two pieces."""
+    slow = b"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    last = b"POST /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+
+    async with connected() as (said, writer):
+        for piece in (slow, slow, slow + last, b"abcd"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        answer = await said
+
+    assert [b"/1 3", b"/1 3", b"/1 3", b"/last 4"] == [
+        part.split(b"\r\n\r\n")[1] for part in answer.split(b"HTTP/1.1 200 OK")[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (GET + b"\r\n", True),
+        (GET + b"Content-Length: 2\r\n\r\nab", True),
+        (GET + b"CONTENT-LENGTH:2\r\n\r\nab", True),
+        (GET, False),
+        (GET + b"Content-Length: 2\r\n\r\na", False),
+        (GET + b"Content-Length: 2\r\n\r\nabc", False),
+        (GET + b"Content-Length: +2\r\n\r\nab", False),
+        (GET + b"Content-Length: 02\r\n\r\nab", False),
+        (GET + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab", False),
+        (GET + b"Content-Length: 2\r\n Content-Length: 2\r\n\r\nab", False),
+        (GET + b"X: y\nContent-Length: 2\r\n\r\nab", False),
+        (GET + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (GET + b"Connection: Upgrade\r\nUPGRADE: h2c\r\n\r\n", False),
+        (GET + b"Expect: 100-continue\r\n\r\n", False),
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", False),
+        (GET + b"X: " + b"a" * 20 * KIB + b"\r\n\r\n", False),
+    ],
+)
+def test_only_a_whole_request_is_read_by_the_faster_reader(data: bytes, whole: bool) -> None:  # noqa: FBT001  (a table)
+    """Whatever could be read in two ways, or has no known end, goes to the careful one."""
+    assert whole is is_whole(data)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class RecordMessageHandler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyConfirmation:
-    """Let a stored confirmation do what it says. Applying it again changes nothing."""
+    """Let a confirmation that is stored already do what it says. Applying it again changes nothing."""
 
     webhook_id: WebhookId
     told: ReceivePayment | None
@@ -84,15 +84,18 @@ class Applied:
     deposit: MpesaRequestId | None = None
 
 
-class ApplyConfirmationHandler:
+class Booking:
+    """What a confirmation does to the books, wherever its message is."""
+
     def __init__(self, receive: ReceivePaymentHandler, till: TillMoney) -> None:
         self._receive = receive
         self._till = till
 
-    async def footprint(self, commands: Sequence[ApplyConfirmation], find: Find) -> Footprint:
-        references = {own for command in commands if (own := own_reference(command.told)) is not None}
-        footprint = Footprint().add(WEBHOOKS, *(command.webhook_id for command in commands))
-        others = [command.told for command in commands if command.told is not None]
+    async def footprint(self, tellings: Sequence[ReceivePayment | None], find: Find) -> Footprint:
+        """The rows that these confirmations touch."""
+        references = {own for told in tellings if (own := own_reference(told)) is not None}
+        footprint = Footprint()
+        others = [told for told in tellings if told is not None]
         if references:
             deposits = await find(DEPOSIT_PUSHES, references)
             tills = await find(TILL_FACTS_BY_REFERENCE, references)
@@ -103,27 +106,73 @@ class ApplyConfirmationHandler:
             footprint.merge(await self._till.footprint(of_tills, find))
         return footprint.merge(await self._receive.footprint(others, find))
 
+    def book(self, told: ReceivePayment | None, work: Work) -> Applied:
+        """Book what is told, None what cannot be read, and say what became of it."""
+        own = own_reference(told)
+        deposit = None if own is None else work.found(DEPOSIT_PUSHES, own)
+        if deposit is not None:
+            return Applied(WebhookOutcome.RECEIVED, deposit)
+        if told is None:
+            return Applied(WebhookOutcome.UNREADABLE)
+        till = None if own is None else work.found(TILL_FACTS_BY_REFERENCE, own)
+        if till is not None and is_of(till, told) and not is_refused(known_push(work, TillPushId(till.push_id))[0]):
+            # None while M-Pesa has not told us, asked by us, whether the push was paid.
+            return Applied(self._till.told(work, till, told, fits=True) or WebhookOutcome.RECEIVED)
+        return Applied(outcome_of(self._receive.handle(told, work)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeConfirmation:
+    """Keep a confirmation as it came and let it do what it says, or neither."""
+
+    webhook_id: WebhookId
+    remote_address: str
+    body: bytes
+    told: ReceivePayment | None
+    """What it tells; None when it cannot be read."""
+
+
+class TakeConfirmationHandler:
+    """The cheapest way: one command, and the message is written once with what became of it."""
+
+    def __init__(self, booking: Booking) -> None:
+        self._booking = booking
+
+    async def footprint(self, commands: Sequence[TakeConfirmation], find: Find) -> Footprint:
+        return await self._booking.footprint([command.told for command in commands], find)
+
+    def handle(self, command: TakeConfirmation, work: Work) -> Applied:
+        """Book and store it, and say what became of it."""
+        applied = self._booking.book(command.told, work)
+        keep_webhook(
+            work,
+            command.webhook_id,
+            source=CONFIRMATION,
+            remote_address=command.remote_address,
+            body=command.body,
+            outcome=applied.outcome,
+        )
+        return applied
+
+
+class ApplyConfirmationHandler:
+    def __init__(self, booking: Booking) -> None:
+        self._booking = booking
+
+    async def footprint(self, commands: Sequence[ApplyConfirmation], find: Find) -> Footprint:
+        footprint = await self._booking.footprint([command.told for command in commands], find)
+        return footprint.add(WEBHOOKS, *(command.webhook_id for command in commands))
+
     def handle(self, command: ApplyConfirmation, work: Work) -> Applied:
         """Apply it once and say what became of it."""
         webhook = work.get(WEBHOOKS, command.webhook_id)
         if webhook is None or webhook.outcome is not WebhookOutcome.RECEIVED:
             return Applied(webhook.outcome if webhook else WebhookOutcome.UNKNOWN_SUBJECT)
-        told, own = command.told, own_reference(command.told)
-        deposit = None if own is None else work.found(DEPOSIT_PUSHES, own)
-        if deposit is not None:
-            return Applied(WebhookOutcome.RECEIVED, deposit)
-        outcome = WebhookOutcome.UNREADABLE if told is None else self._booked(told, own, work)
-        if outcome is None:
-            return Applied(WebhookOutcome.RECEIVED)
-        work.put(WEBHOOKS, webhook.id, replace(webhook, outcome=outcome, due_at=None, version=webhook.version + 1))
-        return Applied(outcome)
-
-    def _booked(self, told: ReceivePayment, own: str | None, work: Work) -> WebhookOutcome | None:
-        """What became of it; None while M-Pesa has not told us, asked by us, whether a push from the till was paid."""
-        till = None if own is None else work.found(TILL_FACTS_BY_REFERENCE, own)
-        if till is not None and is_of(till, told) and not is_refused(known_push(work, TillPushId(till.push_id))[0]):
-            return self._till.told(work, till, told, fits=True)
-        return outcome_of(self._receive.handle(told, work))
+        applied = self._booking.book(command.told, work)
+        if applied.outcome is not WebhookOutcome.RECEIVED:
+            after = replace(webhook, outcome=applied.outcome, due_at=None, version=webhook.version + 1)
+            work.put(WEBHOOKS, webhook.id, after)
+        return applied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from penpay.application.collections.capturing import (
     CONFIRMATION,
     VALIDATION,
     Applied,
-    ApplyConfirmation,
     RecordMessage,
     RecordStrayMessage,
+    TakeConfirmation,
     read,
     receipt_told,
 )
@@ -26,7 +26,7 @@ from penpay.application.shared.ports import Ids
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.collections.payment import DAY_LIMIT, TRANSACTION_LIMIT, PaymentSource
 from penpay.domain.mpesa.c2b import C2bPayment
-from penpay.domain.shared.errors import CallbackRefused
+from penpay.domain.shared.errors import CallbackRefused, CommitUnresolved, Overloaded
 from penpay.domain.shared.ids import MpesaRequestId, WebhookId
 from penpay.domain.shared.money import Money
 
@@ -120,31 +120,33 @@ class C2bDoor:
     async def confirm(self, message: Message) -> None:
         """Store the message and book what it tells, in one commit where nothing stands in the way.
 
-        Returns once it is durable. A fault in booking it never takes the stored message with it; the worker tries
-        again. Raises CallbackRefused, after the refusal is committed, for a token we did not make or a source that is
-        not on the list.
+        Returns once it is durable. A message that cannot be booked is stored alone, and the worker tries again. Raises
+        CallbackRefused, after the refusal is committed, for a token we did not make or a source that is not on the
+        list.
         """
         short_code = await self._admit(message, CONFIRMATION)
         webhook_id = WebhookId(self._ids.new())
         paid = read(message.body)
         told = None if paid is None else receipt_told(paid, PaymentSource.C2B, webhook_id, short_code=short_code)
-        stored = self._executor.enqueue(self._record(message, CONFIRMATION, WebhookOutcome.RECEIVED, webhook_id))
-        applied = self._executor.enqueue(ApplyConfirmation(webhook_id=webhook_id, told=told))
-        results: tuple[Any, Any] = await asyncio.gather(stored, applied, return_exceptions=True)
-        if isinstance(results[0], BaseException):
-            raise results[0]
-        await self._settle(webhook_id, paid, results[1])
-
-    async def _settle(self, webhook_id: WebhookId, paid: C2bPayment | None, applied: Applied | BaseException) -> None:
-        """Pass a deposit's confirmation on; whatever fails, the message is stored and the worker tries again."""
-        fault = applied if isinstance(applied, BaseException) else None
-        if isinstance(applied, Applied) and applied.deposit is not None and paid is not None:
+        take = TakeConfirmation(
+            webhook_id=webhook_id, remote_address=message.remote_address, body=message.body, told=told
+        )
+        try:
+            applied: Applied = await self._executor.execute(take)
+        except (Overloaded, CommitUnresolved):
+            raise  # nothing can be stored now, or it may be
+        except Exception as fault:  # noqa: BLE001  (a fault in booking never takes the message with it)
+            self._postponed(fault)
+            await self._executor.execute(self._record(message, CONFIRMATION, WebhookOutcome.RECEIVED, webhook_id))
+            return
+        if applied.deposit is not None and paid is not None:
             try:
                 await self._attach(webhook_id, applied.deposit, paid)
-            except Exception as failed:  # noqa: BLE001  (as above)
-                fault = failed
-        if fault is not None:
-            self._log.error("a stored confirmation could not be applied yet: %s", type(fault).__name__)
+            except Exception as fault:  # noqa: BLE001  (it is stored)
+                self._postponed(fault)
+
+    def _postponed(self, fault: Exception) -> None:
+        self._log.error("a stored confirmation could not be applied yet: %s", type(fault).__name__)
 
     async def validate(self, message: Message) -> Verdict:
         """Answer whether a payment may happen. Nothing is posted, for nothing has happened.

@@ -1,7 +1,7 @@
 """Refunds: proposed by one person, approved by another, paid out by whoever disburses, and closed by the outcome.
 
-`RefundApproved` tells the disburser that money stands ready in 2400; whom to pay, it asks by the refund's id, since no
-event carries a phone number. `RefundPaid` and `RefundFailed` are what it says in the end.
+From approval on the money stands ready in 2400. `RefundPaid` and `RefundFailed` are what M-Pesa says in the end; see
+`refund_outcomes`.
 """
 
 from __future__ import annotations

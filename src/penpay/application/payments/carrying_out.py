@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from penpay.application.payments.disbursing import complete_payout, fail_payout, intend_payout
+from penpay.application.payments.disbursing import (
+    complete_payout,
+    disbursement_and_subject,
+    fail_payout,
+    intend_payout,
+)
 from penpay.application.payments.giving_back import intend_transfer, refund_by_mpesa, return_to_deriv
+from penpay.application.payments.payout_subjects import OfTransaction, RefundBooks
 from penpay.application.payments.policy import PaymentsPolicy
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
@@ -44,11 +50,22 @@ def footprint_of(footprint: Footprint, situation: Situation) -> Footprint:
     return postings.journal_footprint(footprint, *transfers, *payouts)
 
 
-def carry_out(work: Work, review: Review, situation: Situation | None, policy: PaymentsPolicy, *, by: str) -> None:
+def carry_out(
+    work: Work,
+    review: Review,
+    situation: Situation | None,
+    policy: PaymentsPolicy,
+    refunds: RefundBooks,
+    *,
+    by: str,
+) -> None:
     """Do what was decided; `situation` must offer it. Raises DecisionNotPossible where it has changed in this batch."""
     if situation is None:
         if review.decision is Decision.OWNERS:
             withdrawal_postings.owners_credit(work, reference=str(review.id), amount=review.amount)
+        elif review.decision in {Decision.IT_ARRIVED, Decision.IT_DID_NOT}:
+            arrived = review.decision is Decision.IT_ARRIVED
+            _settle_refund(work, MpesaDisbursementId(review.subject_id), refunds, arrived=arrived)
         return
     transaction = work.get(TRANSACTIONS, situation.transaction_id)
     if transaction is None:
@@ -75,6 +92,17 @@ def carry_out(work: Work, review: Review, situation: Situation | None, policy: P
         _send(work, review, transaction, situation, policy)
 
 
+def _settle_refund(work: Work, payout_id: MpesaDisbursementId, refunds: RefundBooks, *, arrived: bool) -> None:
+    """People know what became of the payout of a refund."""
+    payout, subject = disbursement_and_subject(work, payout_id, refunds)
+    if payout.is_final:
+        raise DecisionNotPossible("It has been settled meanwhile; look again.")
+    if arrived:
+        complete_payout(work, payout, subject, happened_at=work.now, due_at=None, recovered_by="people")
+    else:
+        fail_payout(work, payout, subject, "people")
+
+
 def _settle(work: Work, transaction: Transaction, situation: Situation, *, arrived: bool) -> None:
     """People know what became of what was in doubt."""
     if situation.transfer_in_doubt is not None:
@@ -90,9 +118,10 @@ def _settle(work: Work, transaction: Transaction, situation: Situation, *, arriv
         if payout is None or payout.is_final:
             raise DecisionNotPossible("It has been settled meanwhile; look again.")
         if arrived:
-            complete_payout(work, payout, transaction, happened_at=work.now, due_at=None, recovered_by="people")
+            subject = OfTransaction(transaction)
+            complete_payout(work, payout, subject, happened_at=work.now, due_at=None, recovered_by="people")
             return
-        fail_payout(work, payout, transaction, "people")
+        fail_payout(work, payout, OfTransaction(transaction), "people")
         after = work.get(TRANSACTIONS, transaction.id)
         if payout.purpose is Purpose.PAYOUT and after is not None:
             open_review(work, after, ReviewReason.NOT_RETURNED, payout.amount, code="people")

@@ -142,11 +142,9 @@ def _debited(
     if state.state is EvidenceState.INTENDED:
         # Somebody has made it in another way, with our reference: it must not be made again.
         state = state.moved(EvidenceState.UNKNOWN, work.now, due_at=None)
-    leased = state.state is EvidenceState.SENDING
     confirmed = replace(state, provider_id=credit.provider_id).moved(EvidenceState.CONFIRMED, work.now, due_at=None)
     work.put(DERIV_WITHDRAWALS, confirmed.id, confirmed)
-    if not leased:
-        forget_code(work, confirmed)
+    forget_code(work, confirmed)  # used; whoever sent it may have died before the answer
     withdrawal_postings.deriv_debited(
         work,
         user=transaction.user_id,

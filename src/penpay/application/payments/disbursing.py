@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from penpay.application.payments.payout_subjects import PayoutSubject, RefundBooks, subject_of
 from penpay.application.payments.policy import (
     DISBURSEMENT_REFUSED_AFTER,
     DISBURSEMENT_UNRESOLVED_AFTER,
@@ -19,9 +20,9 @@ from penpay.application.payments.policy import (
     PaymentsPolicy,
     backoff,
 )
-from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     MPESA_DISBURSEMENTS,
+    REFUNDS_OF_DISBURSEMENTS,
     SUBJECTS_OF_DISBURSEMENTS,
     TRANSACTIONS,
     ReviewReason,
@@ -32,7 +33,8 @@ from penpay.domain.mpesa.gateway import CallAnswer, CallOutcome
 from penpay.domain.payments.evidence import EvidenceState, MpesaDisbursement, Purpose
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.errors import NotFound, WithdrawalsUnavailable
-from penpay.domain.shared.ids import MpesaDisbursementId
+from penpay.domain.shared.ids import MpesaDisbursementId, TransactionId
+from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 
 ACTOR: Final = "worker:mpesa_disbursement"
@@ -54,37 +56,55 @@ def intend_payout(  # what a payout is, and what it does to its transaction
 
     The footprint is `payout_footprint` and the transaction. Raises WithdrawalsUnavailable without a payout account.
     """
-    if policy.payouts is None:
-        raise WithdrawalsUnavailable
-    disbursement_id = MpesaDisbursementId(work.ids.new())
-    disbursement = MpesaDisbursement(
-        id=disbursement_id,
-        purpose=purpose,
-        subject_id=transaction.id,
-        state=EvidenceState.INTENDED,
-        amount=transaction.quote.kes,
-        due_at=work.now,
-        created_at=work.now,
-        originator_conversation_id=f"{policy.payouts.short_code}-{disbursement_id}",
-        phone=phone,
-    )
+    disbursement = new_payout(work, purpose, transaction.id, amount=transaction.quote.kes, phone=phone, policy=policy)
     withdrawal_postings.payout_intended(
         work,
         user=transaction.user_id,
         transaction=transaction.id,
-        reference=str(disbursement_id),
+        reference=str(disbursement.id),
         amount=disbursement.amount,
     )
     work.add(MPESA_DISBURSEMENTS, disbursement.id, disbursement)
-    after, moved = transaction.moved(event, status, work.now, mpesa_disbursement_id=str(disbursement_id))
+    after, moved = transaction.moved(event, status, work.now, mpesa_disbursement_id=str(disbursement.id))
     work.put(TRANSACTIONS, after.id, after)
     work.record(moved)
     work.audit(ACTOR, "mpesa_disbursement.intended", "mpesa_disbursement", disbursement.id, purpose=purpose.value)
     return after
 
 
-async def disbursements_footprint(disbursements: Collection[MpesaDisbursementId], find: Find) -> Footprint:
-    """The payouts, their transactions, and every account and journal that a verdict about them can touch."""
+def new_payout(
+    work: Work,
+    purpose: Purpose,
+    subject_id: TransactionId,
+    *,
+    amount: Money,
+    phone: PhoneNumber,
+    policy: PaymentsPolicy,
+) -> MpesaDisbursement:
+    """A payout nobody has sent yet, with the id under which M-Pesa pays it once.
+
+    Raises WithdrawalsUnavailable without a payout account.
+    """
+    if policy.payouts is None:
+        raise WithdrawalsUnavailable
+    disbursement_id = MpesaDisbursementId(work.ids.new())
+    return MpesaDisbursement(
+        id=disbursement_id,
+        purpose=purpose,
+        subject_id=subject_id,
+        state=EvidenceState.INTENDED,
+        amount=amount,
+        due_at=work.now,
+        created_at=work.now,
+        originator_conversation_id=f"{policy.payouts.short_code}-{disbursement_id}",
+        phone=phone,
+    )
+
+
+async def disbursements_footprint(
+    disbursements: Collection[MpesaDisbursementId], find: Find, refunds: RefundBooks
+) -> Footprint:
+    """The payouts, what they are for, and every account and journal that a verdict about them can touch."""
     footprint = Footprint().add(MPESA_DISBURSEMENTS, *disbursements)
     for disbursement_id, subject in (await find(SUBJECTS_OF_DISBURSEMENTS, disbursements)).items():
         footprint.add(TRANSACTIONS, subject.transaction_id)
@@ -95,18 +115,21 @@ async def disbursements_footprint(disbursements: Collection[MpesaDisbursementId]
             withdrawal_postings.RECOVERY_CLAIMED,
         )
         postings.journal_footprint(footprint, *((kind, str(disbursement_id)) for kind in journals))
+    refunded = await find(REFUNDS_OF_DISBURSEMENTS, disbursements)
+    if refunded:
+        footprint.merge(await refunds.footprint(set(refunded.values()), find))
+        withdrawal_postings.refund_payout_footprint(footprint, *map(str, refunded))
     return footprint
 
 
-def disbursement_and_transaction(
-    work: Work, disbursement_id: MpesaDisbursementId
-) -> tuple[MpesaDisbursement, Transaction]:
-    """The payout and the transaction it is for; raises NotFound."""
+def disbursement_and_subject(
+    work: Work, disbursement_id: MpesaDisbursementId, refunds: RefundBooks
+) -> tuple[MpesaDisbursement, PayoutSubject]:
+    """The payout and what it is for; raises NotFound."""
     disbursement = work.get(MPESA_DISBURSEMENTS, disbursement_id)
-    transaction = work.get(TRANSACTIONS, disbursement.subject_id) if disbursement is not None else None
-    if disbursement is None or transaction is None:
+    if disbursement is None:
         raise NotFound
-    return disbursement, transaction
+    return disbursement, subject_of(work, disbursement, refunds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,18 +176,19 @@ class RecordDisbursementAnswer:
 
 
 class RecordDisbursementAnswerHandler:
-    def __init__(self, policy: PaymentsPolicy) -> None:
+    def __init__(self, policy: PaymentsPolicy, refunds: RefundBooks) -> None:
         self._policy = policy
+        self._refunds = refunds
 
     async def footprint(self, commands: Sequence[RecordDisbursementAnswer], find: Find) -> Footprint:
-        return await disbursements_footprint({command.disbursement_id for command in commands}, find)
+        return await disbursements_footprint({command.disbursement_id for command in commands}, find, self._refunds)
 
     def handle(self, command: RecordDisbursementAnswer, work: Work) -> None:
         """Record the answer; one that comes after the Result changes nothing. Raises LostLicence.
 
         A refusal is final only for what was sent once: of what was sent before, it says nothing.
         """
-        disbursement, transaction = disbursement_and_transaction(work, command.disbursement_id)
+        disbursement, subject = disbursement_and_subject(work, command.disbursement_id, self._refunds)
         disbursement.check_fence(command.fence)
         answer, now = command.answer, work.now
         work.audit(
@@ -184,7 +208,7 @@ class RecordDisbursementAnswerHandler:
         elif answer.outcome is CallOutcome.FAILED or (
             _never_left(answer) and _was_tried_long_enough(disbursement, now)
         ):
-            fail_payout(work, disbursement, transaction, answer.code)
+            fail_payout(work, disbursement, subject, answer.code)
         elif _never_left(answer):
             due_at = now + backoff(SEND_BACKOFF_SECONDS, disbursement.fence, answer.retry_after_ms)
             waiting = disbursement.moved(EvidenceState.INTENDED, now, due_at=due_at, code=answer.code)
@@ -235,12 +259,15 @@ class RecordStatusAsked:
 
 
 class RecordStatusAskedHandler:
+    def __init__(self, refunds: RefundBooks) -> None:
+        self._refunds = refunds
+
     async def footprint(self, commands: Sequence[RecordStatusAsked], find: Find) -> Footprint:
-        return await disbursements_footprint({command.disbursement_id for command in commands}, find)
+        return await disbursements_footprint({command.disbursement_id for command in commands}, find, self._refunds)
 
     def handle(self, command: RecordStatusAsked, work: Work) -> None:
         """Wait for the message, and ask again when it does not come. Raises LostLicence."""
-        disbursement, transaction = disbursement_and_transaction(work, command.disbursement_id)
+        disbursement, subject = disbursement_and_subject(work, command.disbursement_id, self._refunds)
         disbursement.check_fence(command.fence)
         answer = command.answer
         work.audit(
@@ -254,20 +281,20 @@ class RecordStatusAskedHandler:
         if disbursement.due_at is None:  # the message was faster
             work.put(MPESA_DISBURSEMENTS, disbursement.id, _freed(disbursement))
             return
-        ask_again(work, disbursement, transaction, answer.retry_after_ms)
+        ask_again(work, disbursement, subject, answer.retry_after_ms)
 
 
 def ask_again(
-    work: Work, disbursement: MpesaDisbursement, transaction: Transaction, retry_after_ms: int | None = None
+    work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject, retry_after_ms: int | None = None
 ) -> None:
     """Ask about it later, until it is for people; a confirmed payout that cannot be verified stays as it is."""
     now = work.now
     asked_enough = disbursement.attempts >= TRIES_BEFORE_GIVING_UP
     if asked_enough and now - disbursement.created_at >= DISBURSEMENT_UNRESOLVED_AFTER:
         if not disbursement.is_final:
-            open_review(
+            subject.question(
                 work,
-                transaction,
+                disbursement,
                 ReviewReason.DISBURSEMENT_UNRESOLVED,
                 disbursement.amount,
                 code=disbursement.told_code or disbursement.code,
@@ -282,53 +309,20 @@ def ask_again(
 def complete_payout(
     work: Work,
     disbursement: MpesaDisbursement,
-    transaction: Transaction,
+    subject: PayoutSubject,
     *,
     happened_at: datetime,
     due_at: datetime | None,
     recovered_by: str | None = None,
 ) -> None:
-    """M-Pesa has paid the phone: clear what was in flight and end the transaction; our question follows at `due_at`."""
+    """M-Pesa has paid the phone: clear what was in flight and end what it was for; our question follows at `due_at`."""
     confirmed = disbursement.moved(EvidenceState.CONFIRMED, work.now, due_at=due_at)
     work.put(MPESA_DISBURSEMENTS, confirmed.id, confirmed)
-    withdrawal_postings.payout_confirmed(
-        work,
-        transaction=transaction.id,
-        reference=str(confirmed.id),
-        amount=confirmed.amount,
-        happened_at=happened_at,
-    )
-    refund = confirmed.purpose is Purpose.REFUND
-    transaction, event = transaction.moved(
-        "MpesaDisbursementCompleted", transaction.status, work.now, mpesa_disbursement_id=str(confirmed.id)
-    )
-    work.record(event)
-    after, event = transaction.moved(
-        "TransactionReversed" if refund else "TransactionCompleted",
-        TransactionStatus.REVERSED if refund else TransactionStatus.COMPLETED,
-        work.now,
-        **({"refund_receipt": confirmed.receipt} if refund else {"receipt": confirmed.receipt}),
-        recovered_by=recovered_by,
-    )
-    work.put(TRANSACTIONS, after.id, after)
-    work.record(event)
+    subject.confirmed(work, confirmed, happened_at=happened_at, recovered_by=recovered_by)
 
 
-def fail_payout(work: Work, disbursement: MpesaDisbursement, transaction: Transaction, code: str | None) -> None:
-    """M-Pesa paid nothing and will not: the shillings are the user's again. A payout goes back, a refund to people."""
+def fail_payout(work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject, code: str | None) -> None:
+    """M-Pesa paid nothing and will not: the shillings are where they were before."""
     failed = disbursement.moved(EvidenceState.FAILED, work.now, due_at=None, code=code)
     work.put(MPESA_DISBURSEMENTS, failed.id, failed)
-    withdrawal_postings.payout_failed(work, reference=str(failed.id))
-    refund = failed.purpose is Purpose.REFUND
-    transaction, event = transaction.moved(
-        "RefundFailed" if refund else "PayoutFailed",
-        transaction.status,
-        work.now,
-        user_id=str(transaction.user_id),
-        mpesa_disbursement_id=str(failed.id),
-        code=code,
-    )
-    work.put(TRANSACTIONS, transaction.id, transaction)
-    work.record(event)
-    if refund:
-        open_review(work, transaction, ReviewReason.NOT_RETURNED, failed.amount, code=code)
+    subject.failed(work, failed, code)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
-from penpay.application.payments.rows import Review
-from penpay.application.payments.situation import Situation
+from penpay.application.payments.rows import Review, ReviewReason
+from penpay.application.payments.situation import Outflow, Situation
 from penpay.domain.payments.transaction import Transaction
 from penpay.domain.shared.ids import ReviewId, TransactionId, UserId
 
@@ -64,10 +65,37 @@ class ReviewCase:
 
     review: Review
     situation: Situation | None
+    payout: Outflow | None = None
+    """That of the refund it is about; None where it is about none."""
+
+
+class ReviewState(StrEnum):
+    """How far a review has come."""
+
+    OPEN = "open"
+    """Not resolved, with a proposal or without."""
+    PROPOSED = "proposed"
+    """Waits for a second person."""
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPage:
+    """Some reviews: those that wait, the longest waiting first; resolved ones, the last resolved first."""
+
+    cases: Sequence[ReviewCase]
+    next: ReviewId | None
+    """Where the following page begins (`after`); None on the last one."""
 
 
 class ReviewBooks(Protocol):
     """Questions about reviews."""
+
+    async def page(
+        self, state: ReviewState, limit: int, *, reason: ReviewReason | None = None, after: ReviewId | None = None
+    ) -> ReviewPage:
+        """Up to `limit` reviews in a state, about one reason or all, following `after`, which is one of them."""
+        ...
 
     async def open_reviews(self, limit: int) -> Sequence[ReviewCase]:
         """What waits for people, longest waiting first."""

@@ -17,18 +17,17 @@ from penpay.application.payments.disbursing import (
     UNHEARD_OF,
     ask_again,
     complete_payout,
-    disbursement_and_transaction,
+    disbursement_and_subject,
     disbursements_footprint,
     fail_payout,
     first_status_after,
 )
+from penpay.application.payments.payout_subjects import PayoutSubject, RefundBooks
 from penpay.application.payments.policy import PaymentsPolicy
-from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     DISBURSEMENTS_BY_QUESTION,
     DISBURSEMENTS_BY_RECEIPT,
     MPESA_DISBURSEMENTS,
-    SUBJECTS_OF_DISBURSEMENTS,
     ReviewReason,
 )
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
@@ -42,7 +41,6 @@ from penpay.domain.mpesa.status_result import StatusResult, parse_status_result
 from penpay.domain.mpesa.verdicts_results import ResultOutcome
 from penpay.domain.mpesa.wire import UnreadableMessage
 from penpay.domain.payments.evidence import EvidenceState, MpesaDisbursement
-from penpay.domain.payments.transaction import Transaction
 from penpay.domain.shared.ids import MpesaDisbursementId, WebhookId
 from penpay.domain.shared.money import Currency, Money
 
@@ -82,8 +80,9 @@ class ApplyResult:
 
 
 class ApplyResultHandler:
-    def __init__(self, policy: PaymentsPolicy) -> None:
+    def __init__(self, policy: PaymentsPolicy, refunds: RefundBooks) -> None:
         self._policy = policy
+        self._refunds = refunds
 
     async def footprint(self, commands: Sequence[ApplyResult], find: Find) -> Footprint:
         questions = {command.subject_id for command in commands if command.source == STATUS_SOURCE}
@@ -91,7 +90,7 @@ class ApplyResultHandler:
         receipts = {told for told in (_receipt(command.message) for command in commands) if told is not None}
         await find(DISBURSEMENTS_BY_RECEIPT, receipts)
         others = {MpesaDisbursementId(c.subject_id) for c in commands if c.source != STATUS_SOURCE}
-        footprint = await disbursements_footprint({*asked.values(), *others}, find)
+        footprint = await disbursements_footprint({*asked.values(), *others}, find, self._refunds)
         return footprint.add(WEBHOOKS, *(command.webhook_id for command in commands))
 
     def handle(self, command: ApplyResult, work: Work) -> WebhookOutcome:
@@ -106,22 +105,22 @@ class ApplyResultHandler:
 
     def _outcome(self, command: ApplyResult, work: Work) -> WebhookOutcome:
         answered = command.source == STATUS_SOURCE
-        subject = (
+        payout = (
             work.found(DISBURSEMENTS_BY_QUESTION, command.subject_id)
             if answered
             else MpesaDisbursementId(command.subject_id)
         )
-        if subject is None or work.found(SUBJECTS_OF_DISBURSEMENTS, subject) is None:
+        if payout is None or work.get(MPESA_DISBURSEMENTS, payout) is None:
             # For a question: another one has been asked since.
             return WebhookOutcome.REPEATED if answered else WebhookOutcome.UNKNOWN_SUBJECT
-        disbursement, transaction = disbursement_and_transaction(work, subject)
+        disbursement, subject = disbursement_and_subject(work, payout, self._refunds)
         message = command.message
         if isinstance(message, StatusResult):
             if disbursement.question_id != command.subject_id:
                 return WebhookOutcome.REPEATED
-            return self._answered(disbursement, transaction, message, work)
+            return self._answered(disbursement, subject, message, work)
         if isinstance(message, B2cResult):
-            return self._told(disbursement, transaction, message, work)
+            return self._told(disbursement, subject, message, work)
         if command.source == TIMEOUT_SOURCE:
             _ask_now(work, disbursement)
             return WebhookOutcome.APPLIED
@@ -130,7 +129,7 @@ class ApplyResultHandler:
     # -- the Result of a payout
 
     def _told(
-        self, disbursement: MpesaDisbursement, transaction: Transaction, told: B2cResult, work: Work
+        self, disbursement: MpesaDisbursement, subject: PayoutSubject, told: B2cResult, work: Work
     ) -> WebhookOutcome:
         named = told.result.originator_conversation_id
         if named not in {None, disbursement.originator_conversation_id}:
@@ -147,7 +146,7 @@ class ApplyResultHandler:
             complete_payout(
                 work,
                 replace(disbursement, receipt=told.receipt),
-                transaction,
+                subject,
                 happened_at=min(told.completed_at or work.now, work.now),
                 due_at=work.now + first_status_after(self._policy),
             )
@@ -159,7 +158,7 @@ class ApplyResultHandler:
     # -- the answer to our question
 
     def _answered(
-        self, disbursement: MpesaDisbursement, transaction: Transaction, answer: StatusResult, work: Work
+        self, disbursement: MpesaDisbursement, subject: PayoutSubject, answer: StatusResult, work: Work
     ) -> WebhookOutcome:
         named = answer.originator_conversation_id
         other = named not in {None, disbursement.originator_conversation_id}
@@ -173,12 +172,12 @@ class ApplyResultHandler:
         )
         disbursement = replace(disbursement, question_id=None)
         if other:
-            ask_again(work, disbursement, transaction)
+            ask_again(work, disbursement, subject)
             return WebhookOutcome.CONTRADICTS
         if answer.payment is PaymentOutcome.PAID:
-            self._paid(disbursement, transaction, answer, work)
+            self._paid(disbursement, subject, answer, work)
         elif answer.payment is PaymentOutcome.FAILED:
-            self._not_paid(disbursement, transaction, answer, work)
+            self._not_paid(disbursement, subject, answer, work)
         else:
             if (
                 answer.result.result_code == _UNKNOWN_RECEIPT
@@ -186,11 +185,11 @@ class ApplyResultHandler:
                 and disbursement.told_code is None
             ):
                 disbursement = replace(disbursement, code=UNHEARD_OF)
-            ask_again(work, disbursement, transaction)
+            ask_again(work, disbursement, subject)
         return WebhookOutcome.APPLIED
 
     @staticmethod
-    def _paid(disbursement: MpesaDisbursement, transaction: Transaction, answer: StatusResult, work: Work) -> None:
+    def _paid(disbursement: MpesaDisbursement, subject: PayoutSubject, answer: StatusResult, work: Work) -> None:
         """Paid, by M-Pesa's own word: cleared now, or verified; after we gave the money back, somebody owes it."""
         now = work.now
         happened_at = min(answer.finalised_at or now, now)
@@ -198,37 +197,35 @@ class ApplyResultHandler:
         verified = replace(disbursement, verified_at=now, receipt=disbursement.receipt or receipt)
         told = answer.amount.money
         if told is not None and told != disbursement.amount:
-            open_review(work, transaction, ReviewReason.CONTRADICTION, told, told_cents=told.cents)
+            subject.question(work, disbursement, ReviewReason.CONTRADICTION, told, told_cents=told.cents)
         if disbursement.state is EvidenceState.FAILED:
             if withdrawal_postings.recovery_claimed(
                 work,
-                transaction=transaction.id,
+                transaction=subject.transaction_id,
                 reference=str(disbursement.id),
                 amount=disbursement.amount,
                 happened_at=happened_at,
             ):
-                open_review(work, transaction, ReviewReason.CONTRADICTION, disbursement.amount, recovery=True)
+                subject.question(work, disbursement, ReviewReason.CONTRADICTION, disbursement.amount, recovery=True)
             work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, now, due_at=None))
             return
         if disbursement.state is EvidenceState.CONFIRMED:
             work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, now, due_at=None))
         else:
-            complete_payout(
-                work, verified, transaction, happened_at=happened_at, due_at=None, recovered_by="mpesa_status"
-            )
-        _charge(work, verified, transaction, answer)
+            complete_payout(work, verified, subject, happened_at=happened_at, due_at=None, recovered_by="mpesa_status")
+        _charge(work, verified, subject, answer)
 
     @staticmethod
-    def _not_paid(disbursement: MpesaDisbursement, transaction: Transaction, answer: StatusResult, work: Work) -> None:
+    def _not_paid(disbursement: MpesaDisbursement, subject: PayoutSubject, answer: StatusResult, work: Work) -> None:
         """Not paid, by M-Pesa's own word: reversed and given back; after a Result that said paid, it is for people."""
         verified = replace(disbursement, verified_at=work.now)
         if disbursement.state is EvidenceState.CONFIRMED:
-            open_review(work, transaction, ReviewReason.CONTRADICTION, disbursement.amount, code=answer.status)
+            subject.question(work, disbursement, ReviewReason.CONTRADICTION, disbursement.amount, code=answer.status)
             work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, work.now, due_at=None))
         elif disbursement.state is EvidenceState.FAILED:
             work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, work.now, due_at=None))
         else:
-            fail_payout(work, verified, transaction, disbursement.told_code or answer.status[:40])
+            fail_payout(work, verified, subject, disbursement.told_code or answer.status[:40])
 
 
 def _receipt(message: Message) -> str | None:
@@ -254,11 +251,11 @@ def _ask_now(work: Work, disbursement: MpesaDisbursement) -> None:
     work.put(MPESA_DISBURSEMENTS, disbursement.id, disbursement)
 
 
-def _charge(work: Work, disbursement: MpesaDisbursement, transaction: Transaction, answer: StatusResult) -> None:
+def _charge(work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject, answer: StatusResult) -> None:
     """Book what the payout cost us, as the answer words it."""
     fees = [fee for fee in map(fee_of, answer.charges) if fee is not None and fee.cents > 0]
     total = sum((fee.cents for fee in fees), 0)
     if total:
         withdrawal_postings.mpesa_charged(
-            work, transaction=transaction.id, reference=str(disbursement.id), amount=Money(total, Currency.KES)
+            work, transaction=subject.transaction_id, reference=str(disbursement.id), amount=Money(total, Currency.KES)
         )

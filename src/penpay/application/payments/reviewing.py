@@ -12,7 +12,7 @@ from penpay.application.shared.unit_of_work import DELIVERIES, Find, Footprint, 
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.events import Fact
-from penpay.domain.shared.ids import EventId, JournalId, ReviewId, TransactionId
+from penpay.domain.shared.ids import EventId, JournalId, MpesaDisbursementId, ReviewId, TransactionId
 from penpay.domain.shared.money import Currency, Money
 
 
@@ -83,6 +83,23 @@ def open_review_of_credit(work: Work, journal: JournalId, amount: Money, **facts
         opened_at=work.now,
     )
     work.add(REVIEWS, (journal, review.reason), review)
+
+
+def open_review_of_payout(
+    work: Work, payout: MpesaDisbursementId, reason: ReviewReason, amount: Money, **facts: Fact
+) -> None:
+    """Open a review about a payout that belongs to no transaction; asked again, it takes what is known now."""
+    known = work.get(REVIEWS, (payout, reason))
+    review = Review(
+        id=ReviewId(work.ids.new()),
+        subject_id=payout,
+        transaction_id=None,
+        reason=reason,
+        amount=amount,
+        facts=facts,
+        opened_at=work.now,
+    )
+    work.put(REVIEWS, (payout, reason), review if known is None else _told_again(known, amount, facts, work.now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

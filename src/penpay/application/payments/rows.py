@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -114,6 +114,10 @@ class Review:
     def is_open(self) -> bool:
         return self.resolved_at is None
 
+    def resolved(self, by: str, at: datetime, *, decision: Decision) -> Review:
+        """The review after a second person has agreed to this decision."""
+        return replace(self, decision=decision, approved_by=by, resolved_at=at, version=self.version + 1)
+
 
 REVIEWS: Final[Kind[tuple[UUID, ReviewReason], Review]] = Kind("reviews")
 """By what a review asks: a transaction, or an unexplained credit, is under one review for each reason."""
@@ -167,6 +171,10 @@ SUBJECTS_OF_TRANSFERS: Final[Index[DerivTransferId, tuple[Subject, str]]] = Inde
 SUBJECTS_OF_TRANSACTIONS: Final[Index[TransactionId, Subject]] = Index("subjects_of_transactions")
 SUBJECTS_OF_DISBURSEMENTS: Final[Index[MpesaDisbursementId, Subject]] = Index("subjects_of_disbursements")
 """Of those that belong to a transaction."""
+REFUNDS_OF_DISBURSEMENTS: Final[Index[MpesaDisbursementId, UUID]] = Index("refunds_of_disbursements")
+"""The refund of Collections that a payout pays, of those that pay one."""
+OPEN_PAYOUTS: Final[Index[UUID, MpesaDisbursementId]] = Index("open_payouts")
+"""By what is paid: the payout that has paid it, or may."""
 DERIV_ACCOUNT_IDS: Final[Index[str, DerivAccountId]] = Index("deriv_account_ids")
 """By Deriv login id."""
 TOKEN_SUBJECTS: Final[Index[DerivWithdrawalId, DerivAccountId]] = Index("token_subjects")

@@ -39,6 +39,11 @@ class Outflow:
     reference: str
     state: EvidenceState
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it may have happened and may not."""
+        return self.state in _IN_DOUBT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
@@ -65,15 +70,15 @@ class Situation:
 
     @property
     def transfer_in_doubt(self) -> DerivTransferId | None:
-        return next((DerivTransferId(one.id) for one in self.transfers if one.state in _IN_DOUBT), None)
+        return next((DerivTransferId(one.id) for one in self.transfers if one.in_doubt), None)
 
     @property
     def disbursement_in_doubt(self) -> MpesaDisbursementId | None:
-        return next((MpesaDisbursementId(one.id) for one in self.disbursements if one.state in _IN_DOUBT), None)
+        return next((MpesaDisbursementId(one.id) for one in self.disbursements if one.in_doubt), None)
 
     @property
     def debit_in_doubt(self) -> DerivWithdrawalId | None:
-        return DerivWithdrawalId(self.debit.id) if self.debit is not None and self.debit.state in _IN_DOUBT else None
+        return DerivWithdrawalId(self.debit.id) if self.debit is not None and self.debit.in_doubt else None
 
     @property
     def moves(self) -> bool:
@@ -93,15 +98,27 @@ class ReviewSubject:
     key: tuple[UUID, ReviewReason]
     transaction_id: TransactionId | None
 
+    @property
+    def payout_id(self) -> MpesaDisbursementId | None:
+        """The payout of a refund of Collections that people are asked about."""
+        subject_id, reason = self.key
+        is_payout = self.transaction_id is None and reason is ReviewReason.DISBURSEMENT_UNRESOLVED
+        return MpesaDisbursementId(subject_id) if is_payout else None
+
 
 REVIEW_SUBJECTS: Final[Index[ReviewId, ReviewSubject]] = Index("review_subjects")
 SITUATIONS: Final[Index[TransactionId, Situation]] = Index("situations")
 """Looking one up holds the transaction: until the batch has ended nobody else moves its money, so it stays true."""
 
 
-def options(review: Review, situation: Situation | None) -> frozenset[Decision]:
-    """What can be decided about a review as things stand; money is moved for a transaction that is in review only."""
+def options(review: Review, situation: Situation | None, payout: Outflow | None = None) -> frozenset[Decision]:
+    """What can be decided about a review as things stand; money is moved for a transaction that is in review only.
+
+    `payout` is that of the refund people are asked about, where it is about one.
+    """
     if situation is None:
+        if payout is not None and payout.in_doubt:
+            return frozenset({Decision.IT_ARRIVED, Decision.IT_DID_NOT})
         unexplained = review.reason is ReviewReason.UNMATCHED_CREDIT
         return frozenset({Decision.OWNERS, Decision.ACCEPT} if unexplained else {Decision.ACCEPT})
     if situation.status is not TransactionStatus.IN_REVIEW:

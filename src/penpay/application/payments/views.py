@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from penpay.application.payments.queries import ReviewCase, Story
-from penpay.application.payments.situation import options
+from penpay.application.payments.queries import Story
 from penpay.domain.payments.transaction import Transaction, TransactionType
 
 
@@ -34,29 +33,6 @@ def transaction_view(transaction: Transaction) -> dict[str, object]:
         "recovered_by": transaction.recovered_by,
         "created_at": moment(transaction.created_at),
         "updated_at": moment(transaction.updated_at),
-    }
-
-
-def review_view(case: ReviewCase) -> dict[str, object]:
-    """A review as JSON-ready values: why, about how much, where the money stands, and what can be decided."""
-    review, situation = case.review, case.situation
-    return {
-        "id": str(review.id),
-        "transaction_id": review.transaction_id and str(review.transaction_id),
-        "status": situation and situation.status.value,
-        "reason": review.reason.value,
-        "amount_cents": review.amount.cents,
-        "currency": review.amount.currency.value,
-        "facts": dict(review.facts),
-        "opened_at": moment(review.opened_at),
-        "held": {} if situation is None else dict(situation.held),
-        "decision": review.decision and review.decision.value,
-        "note": review.note,
-        "proposed_by": review.proposed_by,
-        "proposed_at": moment(review.proposed_at),
-        "approved_by": review.approved_by,
-        "resolved_at": moment(review.resolved_at),
-        "possible": sorted(options(review, situation)) if review.is_open else [],
     }
 
 

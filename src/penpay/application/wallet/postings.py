@@ -6,6 +6,8 @@ can be locked beforehand. The reference is the identity of what happened in the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -65,6 +67,33 @@ def last_posting(work: Work, code: str) -> datetime | None:
     """When something was last posted to this account; None for one never opened."""
     account = work.get(ACCOUNTS, code)
     return None if account is None else account.last_recorded_at
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsedJournal:
+    """A journal that would be posted: its kind and lines."""
+
+    kind: str
+    lines: tuple[Line, ...]
+
+
+def rehearsed(work: Work, do: Callable[[], None]) -> tuple[RehearsedJournal, ...]:
+    """The journals that doing something would post, in order; all it does is taken back.
+
+    For a command that changes nothing itself: what it has done before is taken back as well.
+    """
+    work.begin()
+    before = {id(change.after) for change in work.changes(JOURNALS)}
+    try:
+        do()
+        return tuple(
+            RehearsedJournal(change.after.journal.kind, tuple(change.after.lines))
+            for change in work.changes(JOURNALS)
+            if change.after is not None and id(change.after) not in before
+        )
+    finally:
+        work.forget()
+        work.begin()
 
 
 def deposit_footprint(footprint: Footprint, user: UserId) -> Footprint:

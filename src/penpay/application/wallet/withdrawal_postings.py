@@ -51,6 +51,12 @@ def payout_footprint(footprint: Footprint, user: UserId) -> Footprint:
     )
 
 
+def refund_payout_footprint(footprint: Footprint, *references: str) -> Footprint:
+    """What the payout of a refund of Collections can touch beside the refund: its fee, and a recovery."""
+    footprint.add(ACCOUNTS, UTILITY, CHARGES_PAID, MPESA_CHARGES, "receivable:recovery:KES")
+    return footprint.add(JOURNALS, *((kind, one) for kind in (MPESA_CHARGE, RECOVERY_CLAIMED) for one in references))
+
+
 def deriv_debited(
     work: Work, *, user: UserId, transaction: TransactionId, amount: Money, reference: str, happened_at: datetime
 ) -> None:
@@ -111,7 +117,7 @@ def payout_failed(work: Work, *, reference: str) -> None:
     reverse(work, PAYOUT_INTENDED, reference, happened_at=work.now)
 
 
-def mpesa_charged(work: Work, *, transaction: TransactionId, reference: str, amount: Money) -> None:
+def mpesa_charged(work: Work, *, transaction: TransactionId | None, reference: str, amount: Money) -> None:
     """A payout has cost us a fee, which M-Pesa takes later; once for each, the footprint must name the journal."""
     if work.get(JOURNALS, (MPESA_CHARGE, reference)) is not None:
         return
@@ -164,7 +170,7 @@ def owners_credit(work: Work, *, reference: str, amount: Money) -> None:
 
 
 def recovery_claimed(
-    work: Work, *, transaction: TransactionId, reference: str, amount: Money, happened_at: datetime
+    work: Work, *, transaction: TransactionId | None, reference: str, amount: Money, happened_at: datetime
 ) -> bool:
     """M-Pesa has paid the phone after all, and the money had been given back: somebody owes it to us.
 

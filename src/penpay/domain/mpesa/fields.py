@@ -17,6 +17,7 @@ EAST_AFRICA_TIME = timezone(timedelta(hours=3), "EAT")
 _RECEIPT = re.compile(r"[A-Za-z0-9]{1,20}", re.ASCII)
 _PLACEHOLDER_RECEIPT = re.compile(r"[A-Za-z0-9]{3}0000000", re.ASCII)
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)"
+_PARTS: Final = ("year", "month", "day", "hour", "minute", "second")
 _MOMENTS: Final = tuple(
     re.compile(form, re.ASCII)
     for form in (
@@ -104,9 +105,8 @@ def moment(value: object) -> datetime | None:
     if match is None:
         return None
     try:
-        return datetime(
-            **{part: int(digits) for part, digits in match.groupdict().items()}, tzinfo=EAST_AFRICA_TIME
-        ).astimezone(UTC)
+        year, month, day, hour, minute, second = map(int, match.group(*_PARTS))
+        return datetime(year, month, day, hour, minute, second, tzinfo=EAST_AFRICA_TIME).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

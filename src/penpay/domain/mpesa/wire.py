@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from decimal import Decimal
-from typing import NoReturn
+from typing import Final, NoReturn
 
 _CODE = re.compile(r"[!-~]{1,40}", re.ASCII)
 _OPAQUE_ID = re.compile(r"[!-~]{1,64}", re.ASCII)
@@ -43,18 +44,18 @@ def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object
     return read
 
 
+_STRICT: Final = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_object_without_repeats
+)
+
+
 def read_object(raw: bytes) -> dict[str, object]:
     """Read one JSON object in UTF-8; fractions become Decimal. Raises UnreadableJson and nothing else.
 
     A repeated key is refused, because two readers could take two different amounts from the same bytes.
     """
     try:
-        read = json.loads(
-            raw.decode("utf-8-sig"),
-            parse_float=Decimal,
-            parse_constant=_reject_constant,
-            object_pairs_hook=_object_without_repeats,
-        )
+        read = _STRICT.decode(raw.removeprefix(codecs.BOM_UTF8).decode())
     except UnreadableJson:
         raise
     except (ValueError, ArithmeticError, RecursionError) as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select
 
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Target
 from penpay.domain.collections.point_of_sale import SaleStatus, TenderKind
 from penpay.domain.collections.refund import RefundState
+from penpay.domain.payments.evidence import EvidenceState, Purpose
 from penpay.domain.wallet.account import LedgerSide
 from penpay.infrastructure.sql.collections_checks import (
     COUNTED,
@@ -32,6 +33,7 @@ from penpay.infrastructure.sql.collections_tables import (
     pos_sales,
     pos_tenders,
 )
+from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 
 _a, _e, _j, _c, _i, _n = (
@@ -42,6 +44,7 @@ _a, _e, _j, _c, _i, _n = (
     invoices.c,
     credit_notes.c,
 )
+_d = mpesa_disbursements.c
 _l, _p, _r, _s, _t = payment_allocations.c, payments.c, collections_refunds.c, pos_sales.c, pos_tenders.c
 
 
@@ -139,6 +142,21 @@ def _recoveries() -> Select[Any]:
     return _total(postings.RECOVERIES, _all(COUNTED, targeted(Target.RECOVERY)), refunded)
 
 
+def _payout_of_refund() -> Select[Any]:
+    """A payout that may still arrive is of a refund that has not ended; one that arrived, of a refund that is paid."""
+    ended = case(
+        (_d.state == EvidenceState.CONFIRMED.value, RefundState.PAID.value),
+        (_d.state == EvidenceState.FAILED.value, RefundState.FAILED.value),
+        else_=RefundState.APPROVED.value,
+    )
+    differs = or_(_r.id.is_(None), _r.state != ended, _r.amount_cents != _d.amount_cents)
+    return (
+        select(_d.originator_conversation_id.label("subject"), _d.amount_cents.label("difference_cents"))
+        .select_from(mpesa_disbursements.outerjoin(collections_refunds, _r.id == _d.subject_id))
+        .where(_d.purpose == Purpose.COLLECTIONS_REFUND.value, differs)
+    )
+
+
 CHECKS: Final = (
     *ROW_CHECKS,
     CollectionsCheck(
@@ -189,6 +207,12 @@ CHECKS: Final = (
         postings.REFUNDS_IN_FLIGHT,
         "The account is not the sum of refunds approved and not ended.",
         _total(postings.REFUNDS_IN_FLIGHT, _all(_r.amount_cents, _r.state == RefundState.APPROVED.value)),
+    ),
+    CollectionsCheck(
+        "refund_payout",
+        postings.REFUNDS_IN_FLIGHT,
+        "The payout and its refund tell two different things.",
+        _payout_of_refund(),
     ),
     CollectionsCheck(
         "mpesa_total",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Integer, Select, Table, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,9 +15,11 @@ from penpay.application.payments.due import DueWebhook
 from penpay.application.shared.outbox import DueDelivery
 from penpay.application.shared.unit_of_work import StoredEvent
 from penpay.application.shared.webhooks import WebhookOutcome
+from penpay.domain.collections.refund import RefundState
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
+from penpay.infrastructure.sql.collections_tables import collections_refunds
 from penpay.infrastructure.sql.engine import reading, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements
@@ -71,6 +74,15 @@ _MPESA_REQUESTS: Final = _evidence(mpesa_requests)
 _DERIV_TRANSFERS: Final = _evidence(deriv_transfers)
 _DERIV_WITHDRAWALS: Final = _evidence(deriv_withdrawals)
 _MPESA_DISBURSEMENTS: Final = _evidence(mpesa_disbursements)
+_REFUNDS: Final = (
+    select(collections_refunds.c.id)
+    .where(
+        collections_refunds.c.state == RefundState.APPROVED.value,
+        ~exists().where(mpesa_disbursements.c.open_outflow_of == collections_refunds.c.id),
+    )
+    .order_by(collections_refunds.c.proposed_at)
+    .limit(_LIMIT)
+)
 _WEBHOOKS: Final = (
     select(webhook_logs)
     .where(
@@ -110,6 +122,10 @@ class SqlDue:
     async def due_mpesa_disbursements(self, at: datetime, limit: int) -> Sequence[MpesaDisbursementId]:
         """Payouts somebody must send or ask about, longest due first."""
         return [row.id for row in await self._rows(_MPESA_DISBURSEMENTS, at=at, limit=limit)]
+
+    async def due_refunds(self, limit: int) -> Sequence[UUID]:
+        """Refunds that two persons agreed to and nobody has begun to pay out, longest waiting first."""
+        return [row.id for row in await self._rows(_REFUNDS, limit=limit)]
 
     async def due_webhooks(self, at: datetime, limit: int) -> Sequence[DueWebhook]:
         """Callbacks that were stored and not applied, longest due first."""

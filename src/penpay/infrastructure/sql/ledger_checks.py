@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, Table, and_, case, func, literal, or_, select
 
 from penpay.application.wallet.queries import Finding
-from penpay.domain.payments.evidence import FINAL, EvidenceState
+from penpay.domain.payments.evidence import FINAL, EvidenceState, Purpose
 from penpay.domain.payments.transaction import TERMINAL
 from penpay.domain.wallet.account import AccountType, LedgerSide
 from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
@@ -158,9 +158,14 @@ def _ended_transaction() -> Select[Any]:
 
 
 def _in_flight(account: str, currency: str, evidence: Table) -> Select[Any]:
-    """What is on its way by the ledger, less what the evidence says may be."""
+    """What is on its way by the ledger, less what the evidence says may be.
+
+    What Collections pays back is in flight in its own books; `collections verify` looks at it.
+    """
     states = sorted(state for state in EvidenceState if state not in FINAL)
-    open_ = select(func.coalesce(func.sum(evidence.c.amount_cents), 0)).where(evidence.c.state.in_(states))
+    open_ = select(func.coalesce(func.sum(evidence.c.amount_cents), 0)).where(
+        evidence.c.state.in_(states), evidence.c.purpose != Purpose.COLLECTIONS_REFUND.value
+    )
     held = select(func.coalesce(func.sum(_a.balance_cents), 0)).where(_a.code == account).scalar_subquery()
     owed = open_.scalar_subquery()
     return _breaches(literal(account), literal(currency), held - owed).where(held != owed)

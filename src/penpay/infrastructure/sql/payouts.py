@@ -16,6 +16,8 @@ from penpay.application.payments.rows import (
     DISBURSEMENTS_BY_QUESTION,
     DISBURSEMENTS_BY_RECEIPT,
     MPESA_DISBURSEMENTS,
+    OPEN_PAYOUTS,
+    REFUNDS_OF_DISBURSEMENTS,
     SUBJECTS_OF_DISBURSEMENTS,
     SUBJECTS_OF_TRANSACTIONS,
     TOKEN_SUBJECTS,
@@ -25,7 +27,7 @@ from penpay.application.payments.rows import (
 )
 from penpay.application.shared.kept_secrets import SECRETS, KeptSecret, SecretPurpose
 from penpay.application.shared.unit_of_work import keyed
-from penpay.domain.payments.evidence import FINAL, DerivWithdrawal, EvidenceState, MpesaDisbursement
+from penpay.domain.payments.evidence import FINAL, DerivWithdrawal, EvidenceState, MpesaDisbursement, Purpose
 from penpay.domain.shared.ids import DerivAccountId, DerivWithdrawalId, MpesaDisbursementId, TransactionId
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.field_cipher import FieldCipher
@@ -214,6 +216,32 @@ class SubjectsOfDisbursements:
             .where(mpesa_disbursements.c.id.in_(keys))
         )
         return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
+
+
+class RefundsOfDisbursements:
+    """The refund of Collections behind each payout that pays one."""
+
+    index = REFUNDS_OF_DISBURSEMENTS
+
+    async def find(
+        self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
+    ) -> Mapping[MpesaDisbursementId, UUID]:
+        table = mpesa_disbursements.c
+        statement = select(table.id, table.subject_id).where(
+            table.id.in_(keys), table.purpose == Purpose.COLLECTIONS_REFUND.value
+        )
+        return {row.id: row.subject_id for row in await fetch(connection, statement)}
+
+
+class OpenPayouts:
+    """The payout that has paid each of these, or may."""
+
+    index = OPEN_PAYOUTS
+
+    async def find(self, connection: AsyncConnection, keys: Collection[UUID]) -> Mapping[UUID, MpesaDisbursementId]:
+        table = mpesa_disbursements.c
+        statement = select(table.open_outflow_of, table.id).where(table.open_outflow_of.in_(keys))
+        return {row.open_outflow_of: row.id for row in await fetch(connection, statement)}
 
 
 class DerivAccountIds:

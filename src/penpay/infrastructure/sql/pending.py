@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.application.shared.publishing import PendingBatch, PendingEvent
 from penpay.domain.shared.ids import BatchId
 from penpay.infrastructure.sql.tables import audit_logs, command_batches, domain_events
-from penpay.infrastructure.sql.unit_of_work import fetch
+from penpay.infrastructure.sql.unit_of_work import among_ids, fetch
 
 _BATCHES: Final = 500
 _ROWS: Final = 5_000
@@ -70,7 +70,7 @@ async def _read(connection: AsyncConnection, counts: Mapping[BatchId, int]) -> d
 async def _row_hashes(connection: AsyncConnection, batches: Collection[BatchId]) -> Mapping[BatchId, list[str]]:
     found: defaultdict[BatchId, list[str]] = defaultdict(list)
     if batches:
-        statement = select(_a.batch_id, _a.row_hash).where(_a.batch_id.in_(list(batches)))
+        statement = select(_a.batch_id, _a.row_hash).where(among_ids(_a.batch_id, batches, connection.dialect))
         for batch_id, row_hash in await fetch(connection, statement.order_by(_a.batch_id, _a.ordinal)):
             found[batch_id].append(row_hash)
     return found
@@ -103,10 +103,12 @@ async def _events(
 def _collect(
     rows: Collection[Any], batches: Collection[BatchId], found: defaultdict[BatchId, list[PendingEvent]]
 ) -> int:
-    wanted = [row for row in rows if row.batch_id in batches]
-    for row in wanted:
-        found[row.batch_id].append(PendingEvent(row.id, row.aggregate_id, row.sequence))
-    return len(wanted)
+    count = 0
+    for event_id, batch_id, aggregate_id, sequence in rows:
+        if batch_id in batches:
+            found[batch_id].append(PendingEvent(event_id, aggregate_id, sequence))
+            count += 1
+    return count
 
 
 async def _before(connection: AsyncConnection, found: Mapping[BatchId, PendingBatch]) -> dict[BatchId, int]:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Table, case, func, select
+from sqlalchemy import Select, Table, case, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from penpay.application.payments.queries import ReviewCase
+from penpay.application.payments.queries import ReviewCase, ReviewPage, ReviewState
+from penpay.application.payments.rows import Review, ReviewReason
 from penpay.application.payments.situation import (
     PLACES,
     REVIEW_SUBJECTS,
@@ -36,6 +37,7 @@ from penpay.infrastructure.sql.tables import (
     ledger_journals,
     transactions,
 )
+from penpay.infrastructure.sql.types import Identifier
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _CONVERSIONS: Final = (DEPOSIT_CONVERTED, WITHDRAWAL_CONVERTED)
@@ -145,6 +147,21 @@ async def _outflows(
     return found
 
 
+async def _payouts(connection: AsyncConnection, found: Collection[Review]) -> Mapping[ReviewId, Outflow]:
+    """The payout of the refund that each of these reviews is about, of those that are about one."""
+    wanted = {one.id: ReviewSubject((one.subject_id, one.reason), one.transaction_id).payout_id for one in found}
+    asked = {payout for payout in wanted.values() if payout is not None}
+    if not asked:
+        return {}
+    table = mpesa_disbursements.c
+    statement = select(table.id, table.originator_conversation_id, table.state).where(table.id.in_(asked))
+    known = {
+        row.id: Outflow(id=row.id, reference=row.originator_conversation_id, state=EvidenceState(row.state))
+        for row in await fetch(connection, statement)
+    }
+    return {review: known[payout] for review, payout in wanted.items() if payout is not None and payout in known}
+
+
 class SqlReviewBooks:
     """`application.payments.queries.ReviewBooks` over SQL; without the cipher notes stay closed."""
 
@@ -160,9 +177,35 @@ class SqlReviewBooks:
         found = await self._cases(select(reviews).where(reviews.c.id == review_id))
         return next(iter(found), None)
 
+    async def page(
+        self, state: ReviewState, limit: int, *, reason: ReviewReason | None = None, after: ReviewId | None = None
+    ) -> ReviewPage:
+        done = state is ReviewState.RESOLVED
+        moment = reviews.c.resolved_at if done else reviews.c.opened_at
+        statement = select(reviews).where(
+            reviews.c.resolved_at.is_not(None) if done else reviews.c.resolved_at.is_(None)
+        )
+        if state is ReviewState.PROPOSED:
+            statement = statement.where(reviews.c.decision.is_not(None))
+        if reason is not None:
+            statement = statement.where(reviews.c.reason == reason.value)
+        if after is not None:
+            cursor = reviews.alias("cursor")
+            stood = select(cursor.c.resolved_at if done else cursor.c.opened_at).where(cursor.c.id == after)
+            position = tuple_(stood.scalar_subquery(), literal(after, Identifier))
+            place = tuple_(moment, reviews.c.id)
+            statement = statement.where(place < position if done else place > position)
+        order = (moment.desc(), reviews.c.id.desc()) if done else (moment, reviews.c.id)
+        found = await self._cases(statement.order_by(*order).limit(limit + 1))
+        return ReviewPage(found[:limit], found[limit - 1].review.id if len(found) > limit else None)
+
     async def _cases(self, statement: Select[Any]) -> Sequence[ReviewCase]:
         async with translating(), self._engine.connect() as connection:
             found = [review(row, self._cipher) for row in await fetch(connection, statement)]
             about = {one.transaction_id for one in found if one.transaction_id is not None}
             known = await situations(connection, about)
-        return [ReviewCase(one, None if one.transaction_id is None else known[one.transaction_id]) for one in found]
+            payouts = await _payouts(connection, found)
+        return [
+            ReviewCase(one, None if one.transaction_id is None else known[one.transaction_id], payouts.get(one.id))
+            for one in found
+        ]

@@ -10,7 +10,6 @@ from penpay.presentation.http.body import BodyLimit
 from penpay.presentation.http.errors import HANDLERS
 from penpay.presentation.http.guarding import Guarded, hung_up
 from penpay.presentation.http.routes import (
-    c2b,
     callbacks,
     customers,
     deposits,
@@ -20,6 +19,7 @@ from penpay.presentation.http.routes import (
     payments,
     pos,
     reports,
+    reviews,
     staff,
     staff_people,
     statements,
@@ -27,6 +27,7 @@ from penpay.presentation.http.routes import (
     wallet,
     withdrawals,
 )
+from penpay.presentation.http.routes.c2b import C2bMessages
 from penpay.presentation.http.system import SCOPE_KEY, HttpSystem
 
 _DESCRIPTION = """Money between M-Pesa and Deriv, on one immutable double-entry ledger.
@@ -46,15 +47,15 @@ def create_app() -> FastAPI:
         exception_handlers={**HANDLERS, ClientDisconnect: hung_up},
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
-    app.router.routes.extend(c2b.ROUTES)
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, statements, customers, invoices, pos, payments, reports, events),
+        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guarded)
+    app.add_middleware(C2bMessages)
     return app
 
 

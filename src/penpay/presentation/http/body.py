@@ -41,14 +41,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        announced = request.headers.get("content-length", "0")
-        if not announced.isdecimal() or len(announced) > MAX_DIGITS:
-            await self._refuse(request, InvalidRequest("The Content-Length is not a number."))(scope, receive, send)
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not announced.isdigit() or len(announced) > MAX_DIGITS:
+            unread = InvalidRequest("The Content-Length is not a number.")
+            await self._refuse(Request(scope), unread)(scope, receive, send)
             return
         if int(announced) > MAX_BODY_BYTES:
             await _run_dry(receive)
-            await self._refuse(request, RequestTooLarge())(scope, receive, send)
+            await self._refuse(Request(scope), RequestTooLarge())(scope, receive, send)
             return
         received = 0
 

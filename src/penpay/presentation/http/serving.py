@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penpay.domain.shared.errors import Overloaded
 from penpay.presentation.http.errors import Refuse, refusal
+from penpay.presentation.http.protocol import HttpProtocol
 
 GRACE_SECONDS: Final = 3
 """How long requests in flight may take to be answered once we stop; whoever is slower is told to come again."""
@@ -33,7 +34,7 @@ async def serving(app: ASGIApp, host: str, port: int, *, refuse: Refuse = refusa
     """
     config = uvicorn.Config(
         _told_when_cut_off(app, refuse),
-        http="h11",  # httptools takes the body of a request that offers to upgrade, as Java's do, for another protocol
+        http=HttpProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,  # whoever runs the program decides what logs look like

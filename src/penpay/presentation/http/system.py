@@ -14,7 +14,7 @@ from penpay.application.collections.queries import CollectionsBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
-from penpay.application.payments.queries import PaymentBooks, Stories
+from penpay.application.payments.queries import PaymentBooks, ReviewBooks, Stories
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.live import LiveFeed
 from penpay.application.shared.ports import Clock, Ids
@@ -72,6 +72,9 @@ class HttpSystem(Protocol):
 
     @property
     def payment_books(self) -> PaymentBooks: ...
+
+    @property
+    def review_books(self) -> ReviewBooks: ...
 
     @property
     def stories(self) -> Stories: ...

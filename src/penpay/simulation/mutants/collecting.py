@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import invoicing, missed, refunding, reversing, using
-from penpay.application.collections.capturing import RecordMessageHandler, read, receipt_told
+from penpay.application.collections import capturing, invoicing, missed, refunding, reversing, using
+from penpay.application.collections.capturing import read, receipt_told
 from penpay.application.collections.doors import C2bDoor
 from penpay.application.collections.missed import BookListedHandler
 from penpay.application.collections.receiving import Received, ReceivePaymentHandler
@@ -252,7 +252,7 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         "confirmation_not_kept",
         "A message about a payment is answered and not stored.",
         ("K7",),
-        Replacement(RecordMessageHandler, "handle", _nothing),
+        Replacement(capturing, "keep_webhook", _nothing),
     ),
     _mutant(
         "refund_approved_by_proposer",

@@ -1,23 +1,30 @@
 """Where Safaricom asks about payments before they happen (validation) and tells of them after (confirmation).
 
-Plain routes: FastAPI's reading of parameters takes longer than most of what they do.
+Served ahead of the framework's routing, whose reading of parameters and layers take longer than what is done here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penpay.application.collections.doors import Message, Verdict
-from penpay.domain.shared.errors import CallbackRefused
+from penpay.domain.shared.errors import CallbackRefused, DomainError
+from penpay.presentation.http.body import BodyLimit
+from penpay.presentation.http.errors import refusal
+from penpay.presentation.http.guarding import Guarded
 from penpay.presentation.http.remote import arrived_by_tls, remote_address
 from penpay.presentation.http.system import system_of
 
+_PATHS: Final = re.compile(
+    r"/api/webhooks/(?:mpesa(?P<bare_validation>/validation)?|c2b/(?P<token>[^/]+)/(?P<message>confirmation|validation))"
+)
 _CONFIRMED: Final = b'{"ResultCode":0,"ResultDesc":"Success"}'
 _VERDICTS: Final[Mapping[Verdict, bytes]] = {
     verdict: orjson.dumps(
@@ -27,19 +34,46 @@ _VERDICTS: Final[Mapping[Verdict, bytes]] = {
 }
 
 
-async def confirm(request: Request) -> Response:
-    """Answered once the message is durable, whatever it says: the money has moved."""
-    await system_of(request).c2b_door.confirm(await _message(request))
-    return Response(_CONFIRMED, media_type="application/json")
+class C2bMessages:
+    """Takes what is posted to these paths; every other request goes on to the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._taken = Guarded(BodyLimit(_take))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and scope["method"] == "POST" and _PATHS.fullmatch(scope["path"])
+        await (self._taken if is_ours else self._app)(scope, receive, send)
 
 
-async def validate(request: Request) -> Response:
-    """Answered in time whether the payment may happen; nothing is posted."""
-    verdict = await system_of(request).c2b_door.validate(await _message(request))
-    return Response(_VERDICTS[verdict], media_type="application/json")
+async def _take(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope, receive)
+    try:
+        response = Response(await _answer(request), media_type="application/json")
+    except DomainError as refused:
+        response = refusal(request, refused)
+    except ClientDisconnect:
+        return
+    await response(scope, receive, send)
 
 
-async def _message(request: Request) -> Message:
+async def _answer(request: Request) -> bytes:
+    """A confirmation is answered once it is durable, whatever it says: the money has moved.
+
+    A validation is answered in time whether the payment may happen; nothing is posted.
+    """
+    path = _PATHS.fullmatch(request.scope["path"])
+    if path is None:
+        raise CallbackRefused
+    message = await _message(request, path["token"])
+    door = system_of(request).c2b_door
+    if path["bare_validation"] or path["message"] == "validation":
+        return _VERDICTS[await door.validate(message)]
+    await door.confirm(message)
+    return _CONFIRMED
+
+
+async def _message(request: Request, token: str | None) -> Message:
     """The message as it arrived. Raises CallbackRefused for one that came in the clear where that is not allowed."""
     system = system_of(request)
     peer = request.client.host if request.client else None
@@ -47,15 +81,7 @@ async def _message(request: Request) -> Message:
         raise CallbackRefused
     forwarded = request.headers.getlist("x-forwarded-for")
     return Message(
-        token=request.path_params.get("token"),
+        token=token,
         remote_address=remote_address(peer, forwarded, system.trusted_proxies),
         body=await request.body(),
     )
-
-
-ROUTES: Final = (
-    Route("/api/webhooks/c2b/{token}/confirmation", confirm, methods=["POST"]),
-    Route("/api/webhooks/c2b/{token}/validation", validate, methods=["POST"]),
-    Route("/api/webhooks/mpesa", confirm, methods=["POST"]),
-    Route("/api/webhooks/mpesa/validation", validate, methods=["POST"]),
-)

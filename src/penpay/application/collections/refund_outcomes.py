@@ -1,0 +1,39 @@
+"""What payouts need of refunds: which are due, and letting each end as its payout did, in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from penpay.application.collections.refunding import RefundFailed, RefundPaid, RefundStep, RefundStepHandler
+from penpay.application.collections.rows import REFUNDS
+from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.domain.collections.allocation import RefundId
+from penpay.domain.collections.refund import Refund, RefundState
+
+
+class RefundOutcomes:
+    """Refunds as their payouts see them."""
+
+    def __init__(self) -> None:
+        self._steps = RefundStepHandler()
+
+    async def footprint(self, refunds: Collection[UUID], find: Find) -> Footprint:
+        """Every row that either end of these refunds can touch."""
+        ids = [RefundId(one) for one in refunds]
+        either: list[RefundStep] = [RefundPaid(refund_id=one, receipt=None) for one in ids]
+        either += [RefundFailed(refund_id=one, code="") for one in ids]
+        return await self._steps.footprint(either, find)
+
+    def due(self, work: Work, refund_id: UUID) -> Refund | None:
+        """The refund while it is approved and has not ended."""
+        refund = work.get(REFUNDS, RefundId(refund_id))
+        return refund if refund is not None and refund.state is RefundState.APPROVED else None
+
+    def paid(self, work: Work, refund_id: UUID, receipt: str | None) -> None:
+        """It is PAID; its money has left."""
+        self._steps.handle(RefundPaid(refund_id=RefundId(refund_id), receipt=receipt), work)
+
+    def failed(self, work: Work, refund_id: UUID, code: str) -> None:
+        """It is FAILED; its money is in suspense, or the customer's credit, again."""
+        self._steps.handle(RefundFailed(refund_id=RefundId(refund_id), code=code), work)
