@@ -11,7 +11,10 @@ from uuid import UUID
 
 import pytest
 
+from penpay.application.collections.importing import StatementImporter
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund
+from penpay.application.mobile_money.tariff_file import parse_tariff
+from penpay.application.mobile_money.tariffs import LoadTariff
 from penpay.application.payments.deciding import ApproveDecision, ProposeDecision
 from penpay.application.payments.refund_payouts import PayRefund
 from penpay.application.payments.results import PAYOUT_SOURCE
@@ -20,9 +23,13 @@ from penpay.application.payments.situation import options
 from penpay.demo.world import PHONE, SHORT_CODE
 from penpay.domain.collections.allocation import RefundId
 from penpay.domain.collections.errors import RefundDecided
+from penpay.domain.mpesa.statement_file import read_statement
 from penpay.domain.shared.errors import DecisionNotPossible
+from penpay.domain.shared.money import Currency, Money
 from penpay.sandbox.faults import DarajaCall, Fault, FaultRule, ForcedResult, LostCallback, Spoilt, SpoiltReply
+from tests.contract.sandbox.test_daraja_payouts import TARIFF
 from tests.end_to_end.collections.shop import STAFF, Shop, kes
+from tests.end_to_end.collections.test_records import HEADER
 from tests.end_to_end.withdrawals.test_mpesa_goes_wrong import _paid as paid_result
 
 OTHER: Final = "staff:otieno"
@@ -121,7 +128,7 @@ async def test_what_waits_in_suspense_is_paid_back(each_shop: Shop) -> None:
     shop = each_shop
     await refunded(shop)
     receipt, code = await ended(shop, "PAID")
-    (refund,) = await shop.system.collections_books.refunds(10)
+    (refund,) = (await shop.system.collections_books.refunds(10)).items
 
     assert REFUNDED == await books(shop)
     assert (None, receipt) == (code, refund["receipt"])
@@ -167,6 +174,32 @@ async def test_a_lost_result_is_asked_for(shop: Shop) -> None:
     await ended(shop, "PAID", advancing=ONE_SECOND)
 
     assert REFUNDED == await books(shop)
+
+
+async def test_what_m_pesa_charges_for_a_refund_is_an_expense_of_the_business_once(shop: Shop) -> None:
+    """Its answer to our question tells the charge, and later the statement does, under the same receipt."""
+    await shop.stage.sandbox.operator.do(LoadTariff(tariff=parse_tariff(TARIFF), by="operator"))
+    await refunded(shop)
+    receipt, _ = await ended(shop, "PAID")
+
+    async def charged() -> bool:
+        return await shop.account("5100") > 0
+
+    await shop.stage.until(charged, advancing=ONE_SECOND)
+    charge = Money(await shop.account("5100"), Currency.KES)
+    row = f"{receipt},03-02-2026 12:00:05,Business Payment Charge,Completed,,{charge.decimal_text()},0,\n"
+    importer = StatementImporter(
+        executor=shop.system.executor, attach=shop.system.capture.attach, short_code=SHORT_CODE
+    )
+    again = await importer.run(read_statement((HEADER + row).encode()), by=STAFF)
+
+    assert (charge, 0, ()) == (again.charges, again.charges_booked, again.unreadable)
+    assert (charge.cents, -charge.cents, 0) == (
+        await shop.account("5100"),
+        await shop.account("1010"),
+        await shop.account("expense:mpesa_charges"),
+    )
+    assert [] == list(await shop.system.reports.collections.verify())
 
 
 async def test_a_payout_m_pesa_never_heard_of_is_sent_again_under_the_same_id(shop: Shop) -> None:

@@ -8,8 +8,10 @@ from uuid import UUID
 from penpay.application.collections.refunding import RefundFailed, RefundPaid, RefundStep, RefundStepHandler
 from penpay.application.collections.rows import REFUNDS
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
+from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import RefundId
 from penpay.domain.collections.refund import Refund, RefundState
+from penpay.domain.shared.money import Money
 
 
 class RefundOutcomes:
@@ -23,7 +25,7 @@ class RefundOutcomes:
         ids = [RefundId(one) for one in refunds]
         either: list[RefundStep] = [RefundPaid(refund_id=one, receipt=None) for one in ids]
         either += [RefundFailed(refund_id=one, code="") for one in ids]
-        return await self._steps.footprint(either, find)
+        return postings.charges_footprint(await self._steps.footprint(either, find), ())
 
     def due(self, work: Work, refund_id: UUID) -> Refund | None:
         """The refund while it is approved and has not ended."""
@@ -37,3 +39,11 @@ class RefundOutcomes:
     def failed(self, work: Work, refund_id: UUID, code: str) -> None:
         """It is FAILED; its money is in suspense, or the customer's credit, again."""
         self._steps.handle(RefundFailed(refund_id=RefundId(refund_id), code=code), work)
+
+    def charged(self, work: Work, reference: str, amount: Money) -> None:
+        """Book the charge under the payout's receipt, as an imported statement would: whichever comes first, once.
+
+        Raises NotLocked the first time, for the receipt is known only when M-Pesa has told it.
+        """
+        if postings.charge_of(work, reference) is None:
+            postings.charge_booked(work, receipt=reference, amount=amount, happened_at=work.now)

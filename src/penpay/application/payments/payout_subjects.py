@@ -55,6 +55,10 @@ class RefundBooks(Protocol):
         """M-Pesa has paid nothing out and will not: its money is where it was, once."""
         ...
 
+    def charged(self, work: Work, reference: str, amount: Money) -> None:
+        """M-Pesa has charged for the payout with this receipt: an expense of the business, once."""
+        ...
+
 
 class PayoutSubject(Protocol):
     """What a payout is for. Whoever calls has put the payout's own next state."""
@@ -72,6 +76,10 @@ class PayoutSubject(Protocol):
 
     def failed(self, work: Work, payout: MpesaDisbursement, code: str | None) -> None:
         """M-Pesa has paid nothing and will not."""
+        ...
+
+    def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
+        """M-Pesa has told what it charges for the payout; told again it changes nothing."""
         ...
 
     def question(
@@ -134,6 +142,12 @@ class OfTransaction:
         if refund:
             open_review(work, transaction, ReviewReason.NOT_RETURNED, payout.amount, code=code)
 
+    def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
+        """What M-Pesa takes later, from its account for charges."""
+        withdrawal_postings.mpesa_charged(
+            work, transaction=self.transaction.id, reference=str(payout.id), amount=amount
+        )
+
     def question(
         self,
         work: Work,
@@ -168,6 +182,9 @@ class OfRefund:
 
     def failed(self, work: Work, payout: MpesaDisbursement, code: str | None) -> None:  # noqa: ARG002  (as above)
         self.refunds.failed(work, self.refund_id, code or "no_code")
+
+    def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
+        self.refunds.charged(work, payout.receipt or str(payout.id), amount)
 
     def question(
         self, work: Work, payout: MpesaDisbursement, reason: ReviewReason, amount: Money, **facts: Fact

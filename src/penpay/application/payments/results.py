@@ -256,6 +256,4 @@ def _charge(work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject,
     fees = [fee for fee in map(fee_of, answer.charges) if fee is not None and fee.cents > 0]
     total = sum((fee.cents for fee in fees), 0)
     if total:
-        withdrawal_postings.mpesa_charged(
-            work, transaction=subject.transaction_id, reference=str(disbursement.id), amount=Money(total, Currency.KES)
-        )
+        subject.charged(work, disbursement, Money(total, Currency.KES))
