@@ -11,6 +11,7 @@ import typer
 from penpay.application.collections.reports import AgeingPage, BookError, DailyCollection
 from penpay.application.collections.statements import Ageing
 from penpay.application.wallet.reports import AccountRow, ProfitAndLoss
+from penpay.cli.collections_story import bare
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.session import FAILED, books, run
 from penpay.domain.shared.money import Currency, Money
@@ -104,9 +105,11 @@ def aging(*, as_json: AsJson = False) -> None:
     if as_json:
         show_json(views.ageing_page_view(page))
         return
-    names = ("customer", "current amount", "1–30 amount", "31–60 amount", "61–90 amount", "90+ amount")
+    figures = ("not late", "1–30", "31–60", "61–90", "90+", "credit", "balance")
     rows = [*((one.customer_number, one.ageing) for one in page.customers), ("Total", page.total)]
-    show_table((*names, "credit amount", "balance amount"), [(name, *_columns(ages)) for name, ages in rows])
+    typer.echo(f"KES on {page.total.as_of}, by the days since they were due")
+    shown = [(name, *_columns(ages)) for name, ages in rows]
+    show_table(("customer", *figures), shown, whole={"customer"}, figures=figures)
 
 
 def daily(*, first: First = None, last: Last = None, as_json: AsJson = False) -> None:
@@ -115,28 +118,24 @@ def daily(*, first: First = None, last: Last = None, as_json: AsJson = False) ->
     if as_json:
         show_json(views.daily_view(days))
         return
+    typer.echo("KES on days in Nairobi")
+    figures = ("payments", "total", "allocated", "suspense", "reversed")
     show_table(
-        (
-            "day",
-            "payments amount",
-            "total amount",
-            "by source",
-            "allocated amount",
-            "suspense amount",
-            "reversed amount",
-        ),
+        ("day", "payments", "total", "by source", "allocated", "suspense", "reversed"),
         [
             (
                 one.day.isoformat(),
                 str(one.count),
-                str(one.total),
-                ", ".join(f"{source} {money}" for source, money in one.by_source.items()),
-                str(one.allocated),
-                str(one.suspense),
-                str(one.reversed) if one.reversed_count else "",
+                bare(one.total),
+                ", ".join(f"{source} {bare(money)}" for source, money in one.by_source.items()),
+                bare(one.allocated),
+                bare(one.suspense),
+                bare(one.reversed) if one.reversed_count else "",
             )
             for one in days
         ],
+        whole={"day"},
+        figures=figures,
     )
 
 
@@ -197,7 +196,7 @@ def _days(first: date | None, last: date | None) -> tuple[date, date]:
 
 def _columns(ages: Ageing) -> tuple[str, ...]:
     owed = (ages.current, ages.days_1_to_30, ages.days_31_to_60, ages.days_61_to_90, ages.over_90_days)
-    return tuple(map(str, (*owed, ages.unapplied_credit, ages.balance)))
+    return tuple(map(bare, (*owed, ages.unapplied_credit, ages.balance)))
 
 
 def _shown(cents: int, currency: Currency) -> str:

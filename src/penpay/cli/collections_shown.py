@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import typer
 
+from penpay.application.collections.capturing import CONFIRMATION, VALIDATION
 from penpay.application.collections.checking import BalanceCheck
 from penpay.application.collections.importing import Imported
 from penpay.application.collections.registering import C2bRegistration
+from penpay.application.collections.till_pushing import TILL_SOURCE
+from penpay.application.shared.webhooks import WebhookOutcome
+from penpay.cli.collections_story import bare, local, show_parts, told_of
 from penpay.cli.output import show_json, show_table
 from penpay.domain.collections.payment import PayerForm
-from penpay.domain.mpesa.fields import EAST_AFRICA_TIME
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.capture_stories import PaymentStory, ShownMessage
 
+_WORDS: Final[Mapping[str, str]] = {CONFIRMATION: "confirmed", VALIDATION: "asked", TILL_SOURCE: "till push"}
 _SECRET = re.compile(r"(?<=/c2b/)[0-9a-f]{8,}")
 
 
@@ -41,7 +45,10 @@ def show_registrations(found: Sequence[C2bRegistration], *, as_json: bool) -> No
         return
     names = ("asked", "number", "status", "unanswered", "confirmation", "code")
     keys = ("asked_at", "short_code", "status", "response_type", "confirmation_url", "code")
-    show_table(names, [tuple(str(row[key] or "") for key in keys) for row in rows])
+    shown = [{**row, "asked_at": local(one.asked_at)} for row, one in zip(rows, found, strict=True)]
+    show_table(
+        names, [tuple(str(row[key] or "") for key in keys) for row in shown], whole={"asked", "number", "status"}
+    )
 
 
 def show_messages(found: Sequence[ShownMessage], *, as_json: bool) -> None:
@@ -49,9 +56,7 @@ def show_messages(found: Sequence[ShownMessage], *, as_json: bool) -> None:
     if as_json:
         show_json([_message(one) for one in found])
     elif found:
-        show_table(
-            ("received", "message", "outcome", "receipt", "amount", "reference", "from"), [_line(one) for one in found]
-        )
+        _show_lines(found)
     else:
         typer.echo("No message has come yet.")
 
@@ -69,15 +74,22 @@ def _message(one: ShownMessage) -> dict[str, object]:
     }
 
 
+def _show_lines(found: Sequence[ShownMessage]) -> None:
+    names = ("received", "message", "outcome", "receipt", "KES", "reference")
+    whole = {"received", "message", "outcome", "receipt"}
+    show_table(names, list(map(_line, found)), whole=whole, figures={"KES"})
+
+
 def _line(one: ShownMessage) -> tuple[str, ...]:
+    """A message that was let in is about its reference; of one that was not, people ask where it came from."""
+    is_refused = one.outcome in {WebhookOutcome.REFUSED_TOKEN, WebhookOutcome.REFUSED_SOURCE}
     return (
-        _local(one.received_at),
-        one.source,
+        local(one.received_at),
+        _WORDS.get(one.source, one.source),
         one.outcome,
         one.receipt or "",
-        "" if one.amount_cents is None else _shillings(one.amount_cents),
-        one.bill_reference or "",
-        one.remote_address,
+        "" if one.amount_cents is None else bare(Money(one.amount_cents, Currency.KES)),
+        f"from {one.remote_address}" if is_refused else one.bill_reference or "",
     )
 
 
@@ -101,11 +113,12 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
             }
         )
         return
-    typer.echo(f"{imported.payments} payments of {imported.total} stand in the statement.")
-    typer.echo(f"{imported.booked} of them, {imported.booked_total}, were missing and are booked now.")
-    typer.echo(f"{imported.deposits} are deposits'.")
-    typer.echo(f"M-Pesa charged {imported.charges}; {imported.charges_booked} charges are booked now.")
-    typer.echo(f"Other outflows {imported.outflows}, {imported.other} other rows.")
+    typer.echo(f"Payments in the statement: {imported.payments}, {imported.total}")
+    typer.echo(f"Missing until now, and booked: {imported.booked}, {imported.booked_total}")
+    typer.echo(f"Of deposits to Deriv: {imported.deposits}")
+    typer.echo(f"Charges of M-Pesa: {imported.charges}, booked now: {imported.charges_booked}")
+    typer.echo(f"Other outflows: {imported.outflows}")
+    typer.echo(f"Other rows: {imported.other}")
     for receipt in imported.reversed_:
         typer.echo(f"{receipt} was taken back by M-Pesa and is reversed.")
     for receipt in imported.contradicting:
@@ -165,21 +178,12 @@ def show_story(story: PaymentStory, *, as_json: bool) -> None:
             facts[name] = [_plain(row) for row in getattr(story, name)]
         show_json(facts)
         return
-    for name, value in facts.items():
-        if value not in (None, []):
-            typer.echo(f"{name.replace('_', ' ')}: {value}")
+    for line in told_of(facts):
+        typer.echo(line)
     if story.messages:
-        show_table(
-            ("received", "message", "outcome", "receipt", "amount", "reference", "from"),
-            list(map(_line, story.messages)),
-        )
-    for title in ("allocations", "entries", "events", "audit"):
-        rows = [_plain(row) for row in getattr(story, title)]
-        if rows:
-            typer.echo(f"\n{title}")
-            show_table(
-                tuple(rows[0]), [tuple(str("" if cell is None else cell) for cell in row.values()) for row in rows]
-            )
+        typer.echo("\nM-Pesa's messages")
+        _show_lines(story.messages)
+    show_parts(story)
 
 
 def _payer(story: PaymentStory) -> str:
@@ -197,11 +201,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _utc(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
-
-
-def _local(at: datetime) -> str:
-    return at.astimezone(EAST_AFRICA_TIME).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _shillings(cents: int) -> str:
-    return str(Money(cents, Currency.KES))

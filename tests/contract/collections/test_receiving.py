@@ -151,6 +151,19 @@ async def test_what_breaks_a_limit_is_booked_and_flagged(stage: Stage) -> None:
     await stage.agrees()
 
 
+async def test_the_balance_that_a_second_telling_brings_is_kept(stage: Stage) -> None:
+    """A push told its payment without; the confirmation brings balance, moment and number, and moves nothing."""
+    told = replace(receipt_of("R1", kes(100), None), source=PaymentSource.STK, short_code=None, org_balance=None)
+    await stage.do(told)
+    first = replace(told, org_balance=kes(900), short_code="174379", transacted_at=stage.clock.now())
+    for again in (first, replace(first, org_balance=kes(1))):
+        assert (await stage.do(again)).repeated
+
+    found = "SELECT org_balance_cents, short_code, transacted_at IS NOT NULL, suspense_cents FROM payments"
+    assert [(90_000, "174379", True, 10_000)] == await stage.rows(found)
+    await stage.agrees()
+
+
 async def test_what_is_told_late_counts_to_the_day_it_was_paid_on(stage: Stage) -> None:
     """A list of yesterday's payments comes after today's first one: each is summed with yesterday's, alone or at once.
 

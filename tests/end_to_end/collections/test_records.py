@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
+
 from penpay.application.collections.checking import BalanceCheck, check_balance
 from penpay.application.collections.importing import Imported, StatementImporter
+from penpay.cli.collections_shown import show_story
 from penpay.demo.world import SHORT_CODE
+from penpay.domain.mpesa.fields import EAST_AFRICA_TIME
 from penpay.domain.mpesa.statement_file import read_statement
 from penpay.domain.shared.money import Currency
 from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
@@ -122,8 +126,13 @@ async def test_a_receipt_that_never_came_shows_as_a_gap_in_the_balance(shop: Sho
     assert () == (await followed(shop)).continuity.gaps
 
 
-async def test_the_whole_story_of_a_receipt_is_shown(shop: Shop) -> None:
-    """Message, booking, allocations, both sides of the ledger, events and audit trail."""
+async def test_the_whole_story_of_a_receipt_is_shown(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Message, booking, allocations, both sides of the ledger, events and audit trail, in shillings and Nairobi's time.
+
+    Into a pipe each thing is on one line.
+    """
     await shop.invoice(await shop.customer("CUST-001"), kes(5_000), "INV-20260203-0001")
     await shop.told(WORKED_EXAMPLE)
 
@@ -139,3 +148,15 @@ async def test_the_whole_story_of_a_receipt_is_shown(shop: Shop) -> None:
     assert "PaymentReceived" in [row["name"] for row in story.events]
     assert "payment.received" in [row["action"] for row in story.audit]
     assert "254708374149" not in repr(story)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_story(story, as_json=False)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    at = shop.stage.clock.now().astimezone(EAST_AFRICA_TIME).strftime("%Y-%m-%d")
+    assert "amount: KES 5,000.00" in lines
+    for told in (
+        "confirmed APPLIED QGK12XYZ9 5,000.00 INV-20260203-0001",
+        "invoice INV-20260203-0001 KES 5,000.00 mpesa",
+        "1010 M-Pesa Cash KES 5,000.00 receipt_booked",
+        "mpesa payment.received status ALLOCATED",
+    ):
+        assert [] != [line for line in lines if line.startswith(at) and line.endswith(told)], told

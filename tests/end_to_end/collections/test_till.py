@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from penpay.application.collections.capture_rows import TillPushId
 from penpay.application.collections.till_pushing import PushFromTill
-from penpay.demo.world import PHONE, PIN
+from penpay.demo.world import PHONE, PIN, SHORT_CODE
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import InvalidAmount
 from penpay.domain.shared.money import Money
@@ -65,7 +65,7 @@ async def answered(shop: Shop, pin: str = PIN) -> None:
 
 
 async def test_a_push_from_the_till_pays_its_sale_once(shop: Shop) -> None:
-    """Its callback and the C2B confirmation of the same money: one payment, with its receipt."""
+    """Its callback and the C2B confirmation of the same money: one payment, with its receipt and M-Pesa's balance."""
     await shop.registered()
     await opened_sale(shop, kes(120))
     await pushed(shop)
@@ -76,6 +76,9 @@ async def test_a_push_from_the_till_pays_its_sale_once(shop: Shop) -> None:
     assert [("STK", 12_000, "ALLOCATED")] == await shop.rows("SELECT source, amount_cents, status FROM payments")
     assert (12_000, 12_000) == (await shop.account("1010"), await shop.account("4000"))
     assert [("CONFIRMED", None)] == await shop.rows("SELECT state, open_for FROM till_pushes")
+    now = shop.system.clock.now()
+    points = await shop.system.capture.balances.points(SHORT_CODE, now - timedelta(hours=1), now + timedelta(hours=1))
+    assert [(kes(120), kes(120))] == [(point.amount, point.balance) for point in points]
 
 
 async def test_a_lost_callback_is_made_good_by_our_own_question(shop: Shop) -> None:

@@ -170,6 +170,7 @@ async def test_money_in_suspense_is_allocated_taken_back_and_moved(desk: Desk) -
     assert ("UNKNOWN_REFERENCE", "ALLOCATED", "ALLOCATED") == (
         waiting["suspense_reason"], used["status"], moved["status"],
     )  # fmt: skip
+    assert (None, None, "PLAIN") == (used["payer_form"], moved["payer_form"], waiting["payer_form"])
     assert 5_000 == back["amount_cents"]
     assert 5_000 == done(await desk.cashier.get("/api/payments/QAA1"))["suspense_cents"]
     again = await desk.accountant.post(f"/api/allocations/{newest['allocation_id']}/reverse", json={})

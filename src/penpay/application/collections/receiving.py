@@ -170,6 +170,7 @@ class ReceivePaymentHandler:
             known = replace(known, push_reference=command.push_reference, version=known.version + 1)
             store_payment(work, known)
             work.record(known.event("PaymentRecognised"))
+        known = _with_balance(work, known, command)
         if command.source.is_proof and known.verification is Verification.UNVERIFIED:
             known = verified(work, known, command.source.value.lower())
         return Received(payment_id=known.id, status=known.status, repeated=True)
@@ -240,6 +241,25 @@ def _differences(command: ReceivePayment, known: Payment) -> tuple[str, ...]:
     if command.source is known.source and None not in moments and moments[0] != moments[1]:
         found.append("transacted_at")
     return tuple(found)
+
+
+def _with_balance(work: Work, known: Payment, command: ReceivePayment) -> Payment:
+    """The payment with the balance M-Pesa told after it, where another road had told of it first and without.
+
+    Without it the receipt would be missing among those whose balances are followed.
+    """
+    if known.org_balance is not None or command.org_balance is None:
+        return known
+    after = replace(
+        known,
+        org_balance=command.org_balance,
+        short_code=known.short_code or command.short_code,
+        transacted_at=known.transacted_at or command.transacted_at,
+        version=known.version + 1,
+    )
+    store_payment(work, after)
+    work.record(after.event("PaymentRecognised"))
+    return after
 
 
 def _contradict(work: Work, known: Payment, differing: tuple[str, ...]) -> Received:

@@ -122,7 +122,11 @@ def sale_view(
 
 
 def payment_view(payment: Payment, customer_number: str | None = None, payer: Payer | None = None) -> View:
-    """A payment; of the payer what people may see: a plain number masked, a hash not at all."""
+    """A payment; of the payer what people may see: a plain number masked, a hash not at all.
+
+    `payer_form` is None where the payment was read for its money alone.
+    """
+    told = payer or payment.payer
     return {
         "payment_id": str(payment.id),
         "mpesa_receipt_number": payment.receipt,
@@ -131,7 +135,7 @@ def payment_view(payment: Payment, customer_number: str | None = None, payer: Pa
         "short_code": payment.short_code,
         "bill_reference": payment.bill_reference,
         "customer_id": customer_number,
-        "payer_form": (payer or payment.payer or Payer()).form.value,
+        "payer_form": told and told.form.value,
         "payer": payer and _shown(payer),
         "payer_name": payer and (payer.name or None),
         "status": payment.status.value,

@@ -63,6 +63,9 @@ class PaymentRepository:
     mutable: tuple[str, ...] = (
         "mpesa_receipt_number",
         "push_reference",
+        "short_code",
+        "org_balance_cents",
+        "transacted_at",
         "verification",
         "verified_by",
         "status",

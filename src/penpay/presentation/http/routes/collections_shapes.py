@@ -107,7 +107,7 @@ class InvoiceBody(BaseModel):
     issued_at: str
     due_on: str
     voided_at: str | None
-    lines: list[BilledLineBody] = Field(description="Empty in lists.")
+    lines: list[BilledLineBody] = Field(description="Empty in lists, and in answers to what changes it.")
     allocations: list[AllocationBody] | None = Field(None, description="Of one invoice that was asked for.")
     credit_notes: list[CreditNoteBody] | None = Field(None, description="Of one invoice that was asked for.")
 
@@ -141,8 +141,8 @@ class SaleBody(BaseModel):
     paid_at: str | None
     created_at: str
     created_by: str
-    lines: list[BilledLineBody] = Field(description="Empty in lists.")
-    tenders: list[TenderBody] = Field(description="Empty in lists.")
+    lines: list[BilledLineBody] = Field(description="Empty in lists, and in answers to what changes it.")
+    tenders: list[TenderBody] = Field(description="Likewise.")
 
 
 class PushBody(BaseModel):
@@ -179,7 +179,7 @@ class PaymentBody(BaseModel):
     short_code: str | None
     bill_reference: str | None = Field(description="What the payer typed as the account.")
     customer_id: str | None
-    payer_form: PayerForm
+    payer_form: PayerForm | None = Field(description="null in answers to what changes a payment: nobody looked.")
     payer: str | None = Field(description="The payer's number, masked; null where M-Pesa sent a hash or nothing.")
     payer_name: str | None
     status: PaymentStatus
