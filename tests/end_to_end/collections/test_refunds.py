@@ -121,7 +121,7 @@ async def test_what_waits_in_suspense_is_paid_back(each_shop: Shop) -> None:
     shop = each_shop
     await refunded(shop)
     receipt, code = await ended(shop, "PAID")
-    (refund,) = await shop.system.collections_books.refunds(10)
+    (refund,) = (await shop.system.collections_books.refunds(10)).items
 
     assert REFUNDED == await books(shop)
     assert (None, receipt) == (code, refund["receipt"])
