@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 import typer
 
 from penpay.cli.output import show_table
@@ -74,10 +73,7 @@ def show_parts(story: PaymentStory) -> None:
     _part(
         "Audit trail",
         ("when", "who", "what", "facts"),
-        [
-            (local(row["recorded_at"]), row["actor"], row["action"], _facts(orjson.loads(row["facts"])))
-            for row in story.audit
-        ],
+        [(local(row["recorded_at"]), row["actor"], row["action"], _facts(row["facts"])) for row in story.audit],
     )
 
 
