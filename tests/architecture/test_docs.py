@@ -42,7 +42,7 @@ from tests.support.ports import MORNING
 from tests.unit.wallet.books import ALPHA, BETA, T1, Books
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PLACES = ("src/", "tests/", "docs/", "requirements/", ".importlinter", ".env.example", ".ci/")
+PLACES = ("src/", "tests/", "docs/", "examples/", "requirements/", ".importlinter", ".env.example", ".ci/")
 """How a text must begin to be a path of the repository."""
 SETTING = re.compile(r"\b(?:APP_ENV|(?:MPESA|DERIV|PENPAY|OPERATOR|DATABASE|REDIS)_[A-Z_]+)\b")
 

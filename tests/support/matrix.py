@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -71,8 +71,8 @@ def table(stats: Mapping[str, Sequence[object]]) -> list[str]:
     bad = {report.nodeid for report in reports if report.failed}
     rows: dict[Cell, set[str]] = {}
     for report in reports:
-        told = dict(report.user_properties)
-        if report.when != "teardown" or not isinstance(told.get(_CELL), tuple | list) or report.skipped:
+        told: dict[str, Any] = dict(report.user_properties)
+        if report.when != "teardown" or _CELL not in told or report.skipped:
             continue
         how = "DID NOT END SO" if report.nodeid in bad else str(told.get(_FOUND, ""))
         rows.setdefault(Cell(*told[_CELL]), set()).add(how)

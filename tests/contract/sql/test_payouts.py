@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from uuid import UUID
 
 import pytest
 
+from penpay.application.collections.capturing import CONFIRMATION
+from penpay.application.payments.callbacks import STK_SOURCE
+from penpay.application.payments.results import PAYOUT_SOURCE, STATUS_SOURCE, TIMEOUT_SOURCE
 from penpay.application.payments.rows import (
     DERIV_ACCOUNT_IDS,
     DERIV_WITHDRAWALS,
@@ -22,9 +27,10 @@ from penpay.application.payments.rows import (
     Subject,
 )
 from penpay.application.shared.kept_secrets import SECRETS, KeptSecret, SecretPurpose
-from penpay.application.shared.unit_of_work import ConstraintViolated
+from penpay.application.shared.unit_of_work import ConstraintViolated, Footprint, Work
+from penpay.application.shared.webhooks import WebhookOutcome, keep_webhook
 from penpay.domain.payments.evidence import DerivWithdrawal, EvidenceState
-from penpay.domain.shared.ids import DerivWithdrawalId, MpesaDisbursementId, TransactionId
+from penpay.domain.shared.ids import DerivWithdrawalId, MpesaDisbursementId, TransactionId, WebhookId
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.housekeeping import forget_expired_secrets
 from tests.contract.sql.rows import LOGIN_ID, PHONE, Rows, debit_of, opened, payout_of
@@ -173,6 +179,32 @@ async def test_a_transaction_has_one_payout_that_may_have_paid(rows: Rows) -> No
     await rows.put(MPESA_DISBURSEMENTS, second.id, second)
 
     assert [first.id, second.id] == sorted(row.id for row in await rows.table("mpesa_disbursements"))
+
+
+async def test_every_stored_message_of_m_pesa_s_is_found_when_it_is_due(rows: Rows) -> None:
+    """A push's callback, a Result, an answer and a notice, half a minute later; nothing of Collections."""
+    sources = (STK_SOURCE, PAYOUT_SOURCE, STATUS_SOURCE, TIMEOUT_SOURCE)
+    subjects = {source: rows.system.ids.new() for source in (*sources, CONFIRMATION)}
+    for source, subject in subjects.items():
+        await rows.do(Footprint(), partial(_keep, source=source, subject_id=subject))
+
+    assert [] == list(await rows.system._due.due_webhooks(MORNING + timedelta(seconds=29), 10))
+    found = await rows.system._due.due_webhooks(MORNING + timedelta(seconds=30), 10)
+    assert {(source, subjects[source], b"{}") for source in sources} == {
+        (one.source, one.subject_id, one.body) for one in found
+    }
+
+
+def _keep(work: Work, *, source: str, subject_id: UUID) -> None:
+    keep_webhook(
+        work,
+        WebhookId(work.ids.new()),
+        source=source,
+        remote_address="196.201.214.200",
+        body=b"{}",
+        outcome=WebhookOutcome.RECEIVED,
+        subject_id=subject_id,
+    )
 
 
 async def test_a_secret_is_sealed_replaced_and_deleted(rows: Rows) -> None:

@@ -239,11 +239,15 @@ async def test_whoever_looks_at_a_situation_holds_its_transaction(rows: Rows) ->
     mine = await rows.withdrawal(await rows.user())
     async with rows.unit(Footprint()) as (unit, _):
         await unit.find(SITUATIONS, [mine.id])
-        other = asyncio.ensure_future(rows.get(TRANSACTIONS, mine.id))
+        other = asyncio.create_task(_transaction(rows, mine))
         await asyncio.sleep(0.2)
         assert not other.done()
 
     assert mine == await other
+
+
+async def _transaction(rows: Rows, transaction: Transaction) -> Transaction | None:
+    return await rows.get(TRANSACTIONS, transaction.id)
 
 
 def _add(work: Work, review: Review) -> None:

@@ -125,8 +125,8 @@ class WithdrawalStage(Stage):
     def compare(self) -> None:
         """Every book agrees to the cent, ours is sound in itself, and no code or question is left."""
         operator = self.operator_balances()
-        deriv = dict(self.deriv.query("SELECT login_id, balance_cents FROM deriv_sim_accounts"))
-        ours = dict(self.database.query("SELECT code, balance_cents FROM ledger_accounts"))
+        deriv = _figures(self.deriv, "SELECT login_id, balance_cents FROM deriv_sim_accounts")
+        ours = _figures(self.database, "SELECT code, balance_cents FROM ledger_accounts")
         usd, kes = dict.fromkeys((one.login_id for one in self.people), 0), 0
         for login_id, dollars, shillings in self.database.query(
             "SELECT deriv_login_id, usd_cents, kes_charged_cents FROM transactions WHERE status = 'COMPLETED'"
@@ -134,16 +134,20 @@ class WithdrawalStage(Stage):
             usd[login_id] += int(dollars)
             kes += int(shillings)
         assert SHILLINGS.cents - kes == operator[SHORT_CODE]
-        assert kes == abs(int(ours["mpesa:utility"]))
+        assert kes == abs(ours["mpesa:utility"])
         assert kes == sum(operator[client.phone.msisdn] - WALLET.cents for client in self.people)
         held = AGENT_FUNDS.cents + sum(usd.values())
-        assert (held, held) == (int(ours["deriv:agent"]), int(deriv[AGENT_LOGIN_ID]))
+        assert (held, held) == (ours["deriv:agent"], deriv[AGENT_LOGIN_ID])
         assert {login_id: DOLLARS - spent for login_id, spent in usd.items()} == {
-            client.login_id: int(deriv[client.login_id]) for client in self.people
+            client.login_id: deriv[client.login_id] for client in self.people
         }
-        assert "0" == ours["mpesa:payout_in_flight"]
+        assert 0 == ours["mpesa:payout_in_flight"]
         assert [] == self.ledger_findings()
         assert [] == self.database.query("SELECT subject_id FROM secrets WHERE purpose = 'VERIFICATION_CODE'")
+
+
+def _figures(database: Database, statement: str) -> dict[str, int]:
+    return {name: int(cents) for name, cents in database.query(statement)}
 
 
 async def _give_funds(settings: Settings, stage: Stage) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.callbacks import STK_SOURCE
 from penpay.application.payments.due import DueWebhook
+from penpay.application.payments.results import PAYOUT_SOURCE, STATUS_SOURCE, TIMEOUT_SOURCE
 from penpay.application.shared.outbox import DueDelivery
 from penpay.application.shared.unit_of_work import StoredEvent
 from penpay.application.shared.webhooks import WebhookOutcome
@@ -88,7 +89,7 @@ _WEBHOOKS: Final = (
     .where(
         webhook_logs.c.due_at <= _AT,
         webhook_logs.c.outcome == WebhookOutcome.RECEIVED.value,
-        webhook_logs.c.source == bindparam("source"),
+        or_(*(webhook_logs.c.source == one for one in (STK_SOURCE, PAYOUT_SOURCE, STATUS_SOURCE, TIMEOUT_SOURCE))),
     )
     .order_by(webhook_logs.c.due_at)
     .limit(_LIMIT)
@@ -128,8 +129,8 @@ class SqlDue:
         return [row.id for row in await self._rows(_REFUNDS, limit=limit)]
 
     async def due_webhooks(self, at: datetime, limit: int) -> Sequence[DueWebhook]:
-        """Callbacks that were stored and not applied, longest due first."""
-        rows = await self._rows(_WEBHOOKS, at=at, limit=limit, source=STK_SOURCE)
+        """Callbacks, Results and answers that were stored and not applied, longest due first."""
+        rows = await self._rows(_WEBHOOKS, at=at, limit=limit)
         return [
             DueWebhook(webhook_id=row.id, source=row.source, subject_id=row.subject_id, body=self._body(row))
             for row in rows
