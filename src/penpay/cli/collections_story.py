@@ -13,7 +13,6 @@ from penpay.domain.mpesa.fields import EAST_AFRICA_TIME
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import LedgerSide
 from penpay.infrastructure.sql.capture_stories import PaymentStory
-from penpay.infrastructure.sql.unit_of_work import parsed
 
 _CENTS: Final = "_cents"
 _MOMENT: Final = "_at"
@@ -74,7 +73,7 @@ def show_parts(story: PaymentStory) -> None:
     _part(
         "Audit trail",
         ("when", "who", "what", "facts"),
-        [(local(row["recorded_at"]), row["actor"], row["action"], _facts(parsed(row["facts"]))) for row in story.audit],
+        [(local(row["recorded_at"]), row["actor"], row["action"], _facts(row["facts"])) for row in story.audit],
     )
 
 

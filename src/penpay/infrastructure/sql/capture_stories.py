@@ -117,7 +117,7 @@ class SqlStories:
                     .order_by(domain_events.c.sequence)
                 )
             ],
-            audit=_mapped(await self._rows(_audit(str(row.id)))),
+            audit=[one | {"facts": parsed(one["facts"])} for one in _mapped(await self._rows(_audit(str(row.id))))],
         )
 
     def _message(self, row: Any) -> ShownMessage:
@@ -142,7 +142,7 @@ class SqlStories:
             return rows
 
 
-def _mapped(rows: Sequence[Any]) -> list[_Row]:
+def _mapped(rows: Sequence[Any]) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's documented name)
 
 
