@@ -23,7 +23,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import collections, collections_reports, pushes, transfers
+from bench import collections, collections_reports, payments, pushes, transfers
 from bench.postings import CALLERS, MEASURED_SECONDS, Round, Variant, prepared
 from bench.serving import CONNECTIONS, HttpRound
 from penpay.infrastructure.system import tune_garbage_collection
@@ -61,6 +61,7 @@ def main() -> None:
         measured = uvloop.run(_postings("postgresql", server.url(server.create_database())))
         measured += uvloop.run(_transfers("postgresql", server.url(server.create_database())))
         measured += uvloop.run(_confirmations(server.url(server.create_database())))
+        measured += uvloop.run(_payments(server.url(server.create_database())))
         statements = uvloop.run(_statements(server))
         versions["postgresql"] = server.execute("SHOW server_version")
     with tempfile.TemporaryDirectory() as directory:
@@ -161,6 +162,28 @@ async def _confirmations(url: str) -> list[Result]:
     idle = statistics.median(one.measured.per_second for one in nothing)
     result.ratios["to_nothing"] = round(result.value / idle, 2)
     return [result]
+
+
+async def _payments(url: str) -> list[Result]:
+    """Whole deposits and withdrawals through the sandbox, for one long round each."""
+    results = []
+    for flow in await payments.measured(url):
+        _say(payments.told(flow))
+        result = Result(
+            bench=f"{flow.kind}s",
+            engine="postgresql",
+            variant="through the sandbox",
+            value=flow.per_second,
+            unit=f"{flow.kind}s/s",
+            p50_ms=flow.p50_ms,
+            p99_ms=flow.p99_ms,
+            rounds=[flow.per_second],
+        )
+        if flow.call_p99_ms is not None:
+            result.ratios["call_p99_to_wanted"] = round(flow.call_p99_ms / payments.WANTED_CALL_P99_MS, 2)
+        result.ratios["to_wanted"] = round(flow.per_second / payments.WANTED_PER_SECOND, 2)
+        results.append(result)
+    return results
 
 
 def _medians(bench: str, engine: str, unit: str, rounds: Mapping[Variant, Sequence[Round]]) -> list[Result]:

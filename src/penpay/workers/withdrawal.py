@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from collections import OrderedDict
+from datetime import datetime, timedelta
 from typing import Final
 
 from penpay.application.payments.crediting import BookIncomingCredit
@@ -28,6 +30,10 @@ from penpay.workers.runtime import Wakeups
 DERIV_WITHDRAWALS_WORKER: Final = "deriv_withdrawal"
 _LOOK_BACK: Final = timedelta(minutes=2)
 """Further back than our clock and Deriv's can differ."""
+_AT_ONCE: Final = 500
+"""Credits that are booked together."""
+_REMEMBERED: Final = 10_000
+"""Credits known to be booked, so that looks that overlap do not ask of them again."""
 
 
 class WithdrawalWorker(SagaWorker):
@@ -44,11 +50,17 @@ class WithdrawalWorker(SagaWorker):
 
 
 class DerivWithdrawalDriver:
-    """Has codes mailed, makes the withdrawals that are due, and looks for the credits of those made."""
+    """Has codes mailed, makes the withdrawals that are due, and looks for the credits of those made.
+
+    Looks that meet share one reading of the statement.
+    """
 
     def __init__(self, *, executor: Executor, deriv: DerivWithdrawalGateway) -> None:
         self._executor = executor
         self._deriv = deriv
+        self._waiting: list[tuple[datetime, asyncio.Future[bool]]] = []
+        self._looking = asyncio.Lock()
+        self._booked: OrderedDict[str, None] = OrderedDict()
 
     async def handle(self, withdrawal_id: DerivWithdrawalId) -> None:
         """Take the licence, make the one call it is for, and record what it told."""
@@ -93,13 +105,40 @@ class DerivWithdrawalDriver:
 
     async def _look(self, task: WithdrawalTask) -> None:
         withdrawal = task.withdrawal
-        since = (withdrawal.sent_at or withdrawal.created_at) - _LOOK_BACK
+        read = await self._read_since((withdrawal.sent_at or withdrawal.created_at) - _LOOK_BACK)
+        await self._executor.execute(RecordCreditSearch(withdrawal_id=withdrawal.id, fence=withdrawal.fence, read=read))
+
+    async def _read_since(self, since: datetime) -> bool:
+        """Whether the statement could be read; all that it shows since then is booked."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((since, answer))
+        async with self._looking:
+            if not answer.done():
+                await self._read_together()
+        return await answer
+
+    async def _read_together(self) -> None:
+        """One reading for all who wait."""
+        together, self._waiting = self._waiting, []
+        try:
+            read = await self._book_since(min(since for since, _ in together))
+        except BaseException:
+            self._waiting += together  # each of the others tries for itself
+            raise
+        for _, answer in together:
+            if not answer.done():
+                answer.set_result(read)
+
+    async def _book_since(self, since: datetime) -> bool:
         try:
             found = await self._deriv.credits_since(since)
         except StatementUnavailable:
-            read = False
-        else:
-            read = True
-            for credit in found:
-                await self._executor.execute(BookIncomingCredit(credit=credit))
-        await self._executor.execute(RecordCreditSearch(withdrawal_id=withdrawal.id, fence=withdrawal.fence, read=read))
+            return False
+        new = [credit for credit in found if credit.provider_id not in self._booked]
+        for first in range(0, len(new), _AT_ONCE):
+            some = new[first : first + _AT_ONCE]
+            await asyncio.gather(*(self._executor.execute(BookIncomingCredit(credit=credit)) for credit in some))
+            self._booked.update((credit.provider_id, None) for credit in some)
+        while len(self._booked) > _REMEMBERED:
+            self._booked.popitem(last=False)
+        return True

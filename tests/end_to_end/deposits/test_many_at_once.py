@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from penpay.bootstrap import build
 from penpay.demo.world import PHONE, PIN
 from penpay.infrastructure.sql.tables import deliveries, domain_events
 from penpay.infrastructure.system import SystemRandom, UuidV7
+from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.phone import Habit, StandingAnswer
 from tests.end_to_end.deposits.books import BOOKED, COMPLETED
 from tests.end_to_end.deposits.stage import Person, Stage, read
@@ -75,6 +77,30 @@ async def test_twenty_deposits_of_five_users_come_out_to_the_cent(each_stage: St
     assert [sum(row) for row in amounts] == arrived
     assert (20, 20) == (await stage.prompts_made(), await stage.transfers_made())
     assert [] == await stage.reviews()
+
+
+@pytest.mark.path(
+    saga="deposit", step="transfer", fault="more transfers than Deriv's limits allow", outcome="COMPLETED"
+)
+async def test_what_deriv_s_limits_hold_back_drains_without_people(stage: Stage) -> None:
+    """Nine people pay, one after another, while Deriv takes few calls a minute: each is paid, once."""
+    people = [await _obedient(stage, number) for number in range(9)]
+    stage.sandbox.deriv._budgets.limits = RateLimits(general_per_minute=6)
+    for number, person in enumerate(people):
+        made = await _ask(stage, person, 1_000 + number, f"limited-{number}")
+        await stage.until(partial(_has_transfer, stage, str(made["id"])))
+    await stage.until(lambda: _all_done(stage), advancing=timedelta(milliseconds=500))
+
+    assert [] == await stage.reviews()
+    async with stage.sandbox._deriv_engine.connect() as connection:
+        paid = await connection.exec_driver_sql(
+            "SELECT counterpart FROM deriv_sim_rows WHERE action = 'withdrawal' ORDER BY counterpart"
+        )
+        assert [person.login_id for person in people] == list(paid.scalars())
+
+
+async def _has_transfer(stage: Stage, deposit: str) -> bool:
+    return await stage.transfer_state(deposit) is not None
 
 
 async def test_two_programs_on_one_database_send_nothing_twice(server_stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Credits on the agent account, handed on one by one until each has been taken."""
+"""Credits on the agent account, each handed on until it has been taken."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _OVERLAP = timedelta(hours=1)
 
 _REMEMBERED = 10_000
 """Ids kept to drop repeats: far more than an hour of credits. The handler's own unique key catches the rest."""
+
+_TOGETHER = 100
+"""Credits that are handed on at the same time."""
 
 
 class IncomingCredits:
@@ -58,15 +61,25 @@ class IncomingCredits:
         self._queue.put_nowait(credit)
 
     async def run(self) -> None:
-        """Hand credits on for ever."""
+        """Hand credits on for ever, all that wait at once, so that they can be booked in one commit."""
         backoff = Backoff(self._random)
         while True:
-            credit = await self._queue.get()
-            try:
-                await self._handler(credit)
-            except Exception:  # noqa: BLE001  (whatever broke on our side, the credit is real)
-                _log.exception("the credit %s could not be taken and will be offered again", credit.provider_id)
-                self._queue.put_nowait(credit)
-                await self._clock.sleep(backoff.next_ms())
-            else:
+            together = [await self._queue.get()]
+            while len(together) < _TOGETHER and not self._queue.empty():
+                together.append(self._queue.get_nowait())
+            taken = await asyncio.gather(*map(self._is_taken, together))
+            for credit, is_taken in zip(together, taken, strict=True):
+                if not is_taken:
+                    self._queue.put_nowait(credit)
+            if all(taken):
                 backoff.reset()
+            else:
+                await self._clock.sleep(backoff.next_ms())
+
+    async def _is_taken(self, credit: IncomingCredit) -> bool:
+        try:
+            await self._handler(credit)
+        except Exception:  # noqa: BLE001  (whatever broke on our side, the credit is real)
+            _log.exception("the credit %s could not be taken and will be offered again", credit.provider_id)
+            return False
+        return True

@@ -27,7 +27,7 @@ from penpay.infrastructure.sql.capture_tables import balance_checks, receipt_pul
 from penpay.infrastructure.sql.collections_money import PaymentRepository
 from penpay.infrastructure.sql.collections_people import ReferentFinder
 from penpay.infrastructure.sql.collections_tables import collections_refunds, customers, payments
-from penpay.infrastructure.sql.engine import reading, translating
+from penpay.infrastructure.sql.engine import looking, reading, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals, webhook_logs
 from penpay.infrastructure.sql.types import Moment
@@ -67,7 +67,7 @@ class SqlCaptureDue:
     """What somebody must do now, longest due first."""
 
     def __init__(self, engine: AsyncEngine, webhooks: WebhookRepository) -> None:
-        self._engine = reading(engine)
+        self._engine = looking(engine)
         self._webhooks = webhooks
 
     async def due_messages(self, source: str, at: datetime, limit: int) -> Sequence[DueMessage]:

@@ -39,7 +39,7 @@ from penpay.infrastructure.sql.collections_tables import (
     pos_sales,
     pos_tenders,
 )
-from penpay.infrastructure.sql.engine import translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.unit_of_work import fetch
 
 _NUMBER: Final = customers.c.customer_number
@@ -146,7 +146,7 @@ class SqlBilling:
     async def due_sales(self, at: datetime, limit: int) -> Sequence[SaleId]:
         """Sales whose time is over, longest due first."""
         due = select(pos_sales.c.id).where(pos_sales.c.due_at <= at).order_by(pos_sales.c.due_at).limit(limit)
-        return [SaleId(row.id) for row in await rows_of(self._engine, due)]
+        return [SaleId(row.id) for row in await rows_of(looking(self._engine), due)]
 
 
 def _sales() -> Select[Any]:

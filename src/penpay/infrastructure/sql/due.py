@@ -21,7 +21,7 @@ from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
 from penpay.infrastructure.sql.collections_tables import collections_refunds
-from penpay.infrastructure.sql.engine import reading, translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements
 from penpay.infrastructure.sql.tables import (
@@ -100,7 +100,7 @@ class SqlDue:
     """Set-based look-ups on connections of their own."""
 
     def __init__(self, engine: AsyncEngine, webhooks: WebhookRepository) -> None:
-        self._engine = reading(engine)
+        self._engine = looking(engine)
         self._webhooks = webhooks
 
     async def due_deliveries(self, consumer: str, at: datetime, limit: int) -> Sequence[DueDelivery]:

@@ -75,6 +75,15 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(**{_READING: True})
 
 
+def looking(engine: AsyncEngine) -> AsyncEngine:
+    """The same database for statements that read and stand alone: PostgreSQL is not told of a transaction around each.
+
+    Workers look more often than anything is done, and BEGIN and ROLLBACK would be two journeys more for every look.
+    """
+    found = reading(engine)
+    return found.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else found
+
+
 def _embed(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _: object) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.shared.publishing import PositionedEvent
 from penpay.infrastructure.sql.due import stored_event
-from penpay.infrastructure.sql.engine import translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.tables import domain_events, event_positions
 from penpay.infrastructure.sql.unit_of_work import fetch
 
@@ -22,7 +22,7 @@ class SqlLiveLog:
     """`application.shared.live.LiveLog` over SQL."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._engine = looking(engine)
 
     async def head(self) -> int:
         async with translating(), self._engine.connect() as connection:

@@ -27,7 +27,7 @@ from penpay.application.shared.unit_of_work import Transient
 from penpay.infrastructure.sql import leases
 from penpay.infrastructure.sql.bulk import BulkWriter
 from penpay.infrastructure.sql.due import stored_event
-from penpay.infrastructure.sql.engine import reading, translating
+from penpay.infrastructure.sql.engine import looking, reading, translating
 from penpay.infrastructure.sql.pending import pending_batches
 from penpay.infrastructure.sql.tables import (
     audit_checkpoints,
@@ -57,11 +57,12 @@ class SqlPublication:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._read = reading(engine)
+        self._look = looking(engine)
         self._positions = BulkWriter(event_positions, engine.dialect, key=("position",))
         self._seals = BulkWriter(audit_seals, engine.dialect, key=("position",))
 
     async def is_due(self, at: datetime) -> bool:
-        async with translating(), self._read.connect() as connection:
+        async with translating(), self._look.connect() as connection:
             if (await connection.execute(_WAITING)).first() is not None:
                 return True
             return await _checkpoint_due(connection, at)
