@@ -11,6 +11,7 @@ from penpay.application.payments.rows import Decision
 from penpay.domain.payments.notification import Channel, NotificationState
 from penpay.domain.shared.ids import TransactionId
 from penpay.sandbox.faults import LostCallback
+from tests.end_to_end.deposits.stage import read
 from tests.end_to_end.withdrawals.stage import WithdrawalStage
 from tests.end_to_end.withdrawals.test_mpesa_goes_wrong import (
     FULL_WALLET,
@@ -42,8 +43,10 @@ async def test_a_withdrawal_and_a_deposit_that_went_well(each_stage: WithdrawalS
     await stage.base.ended(deposit)
     receipts = [(await stage.base.transaction(one))["receipt"] for one in (withdrawal, deposit)]
     ((status, out),), ((other, in_),) = await told(stage, withdrawal), await told(stage, deposit)
+    story = read(await stage.base.api.get(f"/api/v1/transactions/{withdrawal}/story"))["story"]
 
     assert ("COMPLETED", "COMPLETED") == (status, other)
+    assert {f"SMS KEPT: {out}", f"MAIL KEPT: {out}"} == {line["text"] for line in story if line["kind"] == "message"}
     assert out.startswith(f"{receipts[0]} Confirmed. KES 1,269.00 sent to your M-Pesa number for USD 10.00")
     assert in_.startswith(f"{receipts[1]} Confirmed. KES 1,321.00 paid by M-Pesa, USD 10.00 sent to your Deriv account")
 
