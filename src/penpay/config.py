@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSe
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from penpay.config_carriers import CarrierSettings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.shared.errors import InvalidDerivLoginId
 from penpay.infrastructure.security.keys import KeyPurpose, KeyRing, derive_key, parse_key, parse_key_ring
@@ -252,7 +253,7 @@ class SandboxSettings(OperatorSettings):
         return self.mpesa_b2c_short_code or self.mpesa_short_code
 
 
-class Settings(SandboxSettings):
+class Settings(SandboxSettings, CarrierSettings):
     """Everything that can be set."""
 
     redis_url: str | None = Field(None, repr=False)
@@ -301,9 +302,11 @@ class Settings(SandboxSettings):
         return value
 
     @model_validator(mode="after")
-    def _encrypting_initiator(self) -> Self:
+    def _encrypting(self) -> Self:
         if (self.mpesa_initiator_name is None) is not (self.mpesa_certificate is None):
             raise ValueError("MPESA_INITIATOR_NAME and MPESA_CERTIFICATE are given together or not at all")
+        if self.app_env is AppEnv.PRODUCTION and self.plain_carriers:
+            raise ValueError(f"{', '.join(self.plain_carriers)} must be encrypted in production")
         return self
 
     @property

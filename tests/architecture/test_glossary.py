@@ -45,11 +45,13 @@ def test_the_glossary_lists_the_tables(glossary: str) -> None:
     # operator, of Collections, of the payouts and of the staff join the one schema when their modules are read.
     from penpay.infrastructure.sql.capture_tables import till_pushes  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.collections_tables import customers  # noqa: PLC0415 -- see above
+    from penpay.infrastructure.sql.notification_tables import notifications  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.operator_tables import stk_pushes  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.payout_tables import secrets  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.staff_tables import staff  # noqa: PLC0415 -- see above
 
     assert stk_pushes.metadata is customers.metadata is till_pushes.metadata is staff.metadata is secrets.metadata
+    assert stk_pushes.metadata is notifications.metadata
     assert sorted(stk_pushes.metadata.tables) == listed(glossary, "tables")
 
 

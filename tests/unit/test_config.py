@@ -184,6 +184,62 @@ def test_production_insists_on_encryption(name: str, value: str) -> None:
     assert fault.endswith("in production")
 
 
+CARRIERS = {
+    "PENPAY_SMS_URL": "https://sms.example.com/version1/messaging",
+    "PENPAY_SMS_USERNAME": "penpay",
+    "PENPAY_SMS_API_KEY": "atsk",
+    "PENPAY_SMTP_URL": "smtp://us:secret@mail.example.com",
+    "PENPAY_MAIL_FROM": "Told@Pay.example",
+}
+
+
+def test_messages_are_carried_where_their_settings_are_whole() -> None:
+    """None of them, or those of a channel together; an address in one spelling."""
+    assert (None, None) == (load_settings(GIVEN).sms_url, load_settings(GIVEN).smtp_url)
+    assert "told@pay.example" == load_settings({**GIVEN, **CARRIERS}).mail_from
+    for missing, told in {
+        "PENPAY_SMS_URL": "SMS_API_KEY",
+        "PENPAY_SMS_API_KEY": "SMS_API_KEY",
+        "PENPAY_SMTP_URL": "MAIL_FROM",
+        "PENPAY_MAIL_FROM": "MAIL_FROM",
+    }.items():
+        (fault,) = faults({**GIVEN, **{name: value for name, value in CARRIERS.items() if name != missing}})
+        assert told in fault
+        assert fault.endswith("given together or not at all")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PENPAY_SMS_URL", "sms.example.com"),
+        ("PENPAY_SMS_URL", "ftp://sms.example.com"),
+        ("PENPAY_SMS_URL", "https://sms.example.com:0/"),
+        ("PENPAY_SMTP_URL", "mail.example.com:587"),
+        ("PENPAY_SMTP_URL", "https://mail.example.com"),
+        ("PENPAY_SMTP_URL", "smtp://us:secret@"),
+        ("PENPAY_SMTP_URL", "smtp://us:secret@mail.example.com:99999"),
+        ("PENPAY_MAIL_FROM", "nobody"),
+    ],
+)
+def test_an_address_of_a_carrier_that_cannot_be_is_refused(name: str, value: str) -> None:
+    """Without the value, which may hold a password."""
+    (fault,) = faults({**GIVEN, **CARRIERS, name: value})
+
+    assert fault.startswith(name)
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PENPAY_SMS_URL", "http://127.0.0.1:1/"), ("PENPAY_SMTP_URL", "smtp+plain://127.0.0.1:1")]
+)
+def test_messages_travel_encrypted_in_production(name: str, value: str) -> None:
+    """They hold numbers and addresses."""
+    assert load_settings({**GIVEN, **CARRIERS, name: value})
+    (fault,) = faults({**GIVEN, **CARRIERS, name: value, "APP_ENV": "production"})
+
+    assert f"SETTINGS: {name} must be encrypted in production" == fault
+
+
 def test_results_come_beside_the_callbacks_of_pushes_unless_they_are_set() -> None:
     """One public address is enough; another gateway may take the Results."""
     settings = load_settings(GIVEN)

@@ -68,6 +68,12 @@ from penpay.application.payments.giving_back import (
     ReturnWithdrawal,
     ReturnWithdrawalHandler,
 )
+from penpay.application.payments.notifying import (
+    ClaimNotification,
+    ClaimNotificationHandler,
+    RecordDelivery,
+    RecordDeliveryHandler,
+)
 from penpay.application.payments.policy import PaymentsPolicy, PayoutAccount
 from penpay.application.payments.refund_payouts import PayRefund, PayRefundHandler
 from penpay.application.payments.rehearsing import RehearseDecisions, RehearseDecisionsHandler
@@ -195,6 +201,8 @@ def handlers(policy: PaymentsPolicy, settings: Settings) -> Handlers:
         RecordDisbursementAnswer: (RecordDisbursementAnswerHandler(policy, refunds), first),
         RecordStatusAsked: (RecordStatusAskedHandler(refunds), first),
         ApplyResult: (ApplyResultHandler(policy, refunds), first),
+        ClaimNotification: (ClaimNotificationHandler(policy.lease), first),
+        RecordDelivery: (RecordDeliveryHandler(), first),
         GiveUpDelivery: (GiveUpDeliveryHandler(), first),
         ClaimDelivery: (ClaimDeliveryHandler(policy.lease), first),
         PutBackDelivery: (PutBackDeliveryHandler(), first),

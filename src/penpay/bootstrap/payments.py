@@ -17,6 +17,7 @@ from penpay.infrastructure.sql.evidence import (
     SubjectsOfTransfers,
 )
 from penpay.infrastructure.sql.fx import CurrentRateFinder, FxRateRepository, LastApprovedRateFinder
+from penpay.infrastructure.sql.notifications import Contacts, NotificationRepository
 from penpay.infrastructure.sql.payments import TransactionRepository, WebhookRepository
 from penpay.infrastructure.sql.payouts import (
     DerivAccountIds,
@@ -52,6 +53,7 @@ class PaymentsRows:
             SecretRepository(cipher),
             self.webhooks,
             ReviewRepository(cipher),
+            NotificationRepository(),
         )
         self.finders: tuple[Any, ...] = (
             CurrentRateFinder(clock),
@@ -72,5 +74,6 @@ class PaymentsRows:
             DisbursementsByQuestion(),
             DisbursementsByReceipt(),
             ReviewSubjects(),
+            Contacts(cipher),
             Situations(),
         )

@@ -14,14 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from penpay.application.collections import live
 from penpay.application.identity.staff_access import StaffAccess
-from penpay.application.payments.callbacks import (
-    MpesaCallbackVerifier,
-)
+from penpay.application.payments.callbacks import MpesaCallbackVerifier
 from penpay.application.payments.crediting import BookIncomingCredit
-from penpay.application.payments.deposit import (
-    DEPOSIT_WORKER,
-    DepositOrchestrator,
-)
+from penpay.application.payments.deposit import DEPOSIT_WORKER, DepositOrchestrator
+from penpay.application.payments.notifying import NoteStates
 from penpay.application.payments.withdrawal import WITHDRAWAL_WORKER, WithdrawalOrchestrator
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.live import LIVE, LiveFeed
@@ -31,6 +27,7 @@ from penpay.bootstrap.collections import CollectionsRows
 from penpay.bootstrap.commands import handlers, payments_policy
 from penpay.bootstrap.daraja import daraja_client, daraja_disbursements, daraja_receipts
 from penpay.bootstrap.databases import prepare_database
+from penpay.bootstrap.notifications import carriers, deliveries
 from penpay.bootstrap.payments import PaymentsRows
 from penpay.bootstrap.ports import Ports, Tasks, real_ports
 from penpay.bootstrap.workers import MakeWorker
@@ -61,6 +58,7 @@ from penpay.infrastructure.sql.identity import (
 )
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
 from penpay.infrastructure.sql.live import SqlLiveLog
+from penpay.infrastructure.sql.notifications import SqlNotificationBooks
 from penpay.infrastructure.sql.publication import SqlPublication
 from penpay.infrastructure.sql.queries import SqlLedgerBooks, SqlPaymentBooks
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
@@ -145,6 +143,8 @@ class System:
             webhooks=self._payments.webhooks,
             payments=self._collections.payments,
         )
+        self._carriers = carriers(settings, self._http, self.clock)
+        self.notification_books = SqlNotificationBooks(self.engine, self._cipher)
         self.executor = Executor(
             database=SqlDatabase(self.engine, self._schema()),
             clock=self.clock,
@@ -156,6 +156,7 @@ class System:
                 **dict.fromkeys(WithdrawalOrchestrator.SUBSCRIPTIONS, (WITHDRAWAL_WORKER,)),
             },
             on_events=self._wake,
+            after_each=NoteStates(self._carriers),
         )
         self._open_doors()
 
@@ -286,6 +287,7 @@ class System:
             worker.driver(DERIV_WITHDRAWALS_WORKER, due.due_deriv_withdrawals, debits.handle),
             worker.driver(MPESA_DISBURSEMENTS_WORKER, due.due_mpesa_disbursements, payouts.handle),
             *self._refund_payouts(worker),
+            *deliveries(worker, self.executor, self.notification_books, self._carriers, self.clock),
             worker(
                 _CALLBACKS_WORKER,
                 lambda limit: due.due_webhooks(now(), limit),

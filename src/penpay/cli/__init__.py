@@ -42,6 +42,7 @@ COMMANDS: Final = (
     ("fx", "penpay.cli.fx", "Exchange rates."),
     ("tx", "penpay.cli.tx", "Transactions."),
     ("reviews", "penpay.cli.reviews", "What waits for people."),
+    ("notifications", "penpay.cli.notifications", "Messages to users."),
 )
 
 

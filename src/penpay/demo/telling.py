@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 from rich.console import Console
@@ -16,6 +17,8 @@ from penpay.application.wallet.queries import TrialBalanceRow
 from penpay.demo.books import Comparison, compare
 from penpay.demo.stories import STORIES, Story, tell
 from penpay.demo.world import PHONE, World, demo_world
+from penpay.domain.payments.notification import Channel
+from penpay.domain.shared.ids import TransactionId
 from penpay.domain.shared.money import Money
 
 _SHOWN_MESSAGES = 50
@@ -72,6 +75,10 @@ async def _tell(console: Console, story: Story, world: World) -> dict[str, Any]:
     why = f" ({transaction['failure_code']})" if transaction["failure_code"] else ""
     how = f", learned by {transaction['recovered_by']}" if transaction["recovered_by"] else ""
     console.print(f"  {'[green]✔' if right else '[red]✘'} {transaction['status']}{why}{how}")
+    told = await world.system.notification_books.of_transaction(TransactionId(UUID(transaction["id"])))
+    for message in told:
+        if message.key.channel is Channel.SMS:
+            console.print(f"  PenPay's message to {PHONE.masked}: {message.text}", highlight=False)
     return transaction
 
 

@@ -15,6 +15,7 @@ from penpay.infrastructure.sql import (
     capture_tables,
     collections_tables,
     migrations,
+    notification_tables,
     operator_tables,
     payout_tables,
     staff_tables,
@@ -28,6 +29,7 @@ assert collections_tables.customers.metadata is metadata
 assert capture_tables.till_pushes.metadata is metadata
 assert staff_tables.staff.metadata is metadata
 assert payout_tables.reviews.metadata is metadata
+assert notification_tables.notifications.metadata is metadata
 
 
 ELSEWHERE = {"mysql": "ix_command_batches_pending"}

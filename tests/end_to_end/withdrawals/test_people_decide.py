@@ -56,7 +56,8 @@ async def test_the_office_sees_what_its_decision_books(each_stage: WithdrawalSta
         approved = await owner.post(f"{url}/approve", json={"version": proposed["version"]})
 
     assert (withdrawal, ["RETURN"]) == (shown["transaction_id"], shown["possible"])
-    assert {"event", "evidence", "journal", "callback", "review", "audit"} == {line["kind"] for line in shown["story"]}
+    kinds = {"event", "evidence", "journal", "callback", "message", "review", "audit"}
+    assert kinds == {line["kind"] for line in shown["story"]}
     assert 200 == approved.status_code
     foretold = [journal["kind"] for journal in option["journals"]]
     assert ["taken_from_suspense", "deriv_transfer_intended"] == foretold

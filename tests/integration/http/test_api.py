@@ -357,14 +357,14 @@ async def test_the_api_describes_itself(stage: Stage) -> None:
         "/api/v1/deposits",
         "/api/v1/withdrawals",
         "/api/v1/withdrawals/{transaction_id}/confirm",
-        "/api/v1/transactions",
-        "/api/v1/transactions/{transaction_id}",
-        "/api/v1/transactions/{transaction_id}/story",
         "/api/v1/reviews",
         "/api/v1/reviews/{review_id}",
         "/api/v1/reviews/{review_id}/propose",
         "/api/v1/reviews/{review_id}/approve",
         "/api/v1/reviews/{review_id}/reject",
+        "/api/v1/transactions",
+        "/api/v1/transactions/{transaction_id}",
+        "/api/v1/transactions/{transaction_id}/story",
         "/api/v1/balances",
     }
     assert paths > {"/api/customers", "/api/invoices", "/api/pos", "/api/events", "/healthz"}

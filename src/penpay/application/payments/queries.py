@@ -38,7 +38,7 @@ class StoryLine:
 
     at: datetime
     kind: str
-    """event, evidence, journal, callback, review or audit."""
+    """event, evidence, journal, callback, message, review or audit."""
     text: str
     """For people; without a name, a phone number or a secret."""
 

@@ -121,9 +121,11 @@ class Executor:
         handlers: Mapping[type, tuple[Handler[Any, Any], Lane]],
         subscriptions: Mapping[str, tuple[str, ...]],
         on_events: Callable[[frozenset[str]], None],
+        after_each: Callable[[Work], None] | None = None,
         batch_limit: int = 1000,
         queue_limit: int = 10_000,
     ) -> None:
+        """`after_each` looks at what a command has done and may add to it, in the same commit."""
         self._database = database
         self._clock = clock
         self._ids = ids
@@ -131,6 +133,7 @@ class Executor:
         self._handlers = handlers
         self._subscriptions = subscriptions
         self._on_events = on_events
+        self._after_each = after_each
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._lanes: dict[Lane, deque[_Waiting]] = {Lane.RESOLUTION: deque(), Lane.REQUEST: deque()}
@@ -321,6 +324,8 @@ class Executor:
         work.begin()
         try:
             result = self._settle_and_handle(waiting, work)
+            if self._after_each is not None:
+                self._after_each(work)
         except NotLocked as missing:
             work.forget()
             attempt.deferred.append((waiting, missing))

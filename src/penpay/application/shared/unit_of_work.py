@@ -191,6 +191,17 @@ class Work:
     def appended(self, kind: Appended[V]) -> Sequence[V]:
         return self._appended.get(kind, ())
 
+    def changed_by_command(self, kind: Kind[K, V]) -> list[Change[V]]:
+        """What the command since `begin` has made of rows of this kind: as each was before it, and as it is now."""
+        rows = self._rows.get(kind)
+        if rows is None:
+            return []
+        before: dict[Any, Any] = {}
+        for where, key, value in self._undo:
+            if where is rows:
+                before.setdefault(key, None if value is _NOT_READ else value)
+        return [Change(was, rows[key]) for key, was in before.items()]
+
     def begin(self) -> None:
         """Start a command's overlay."""
         self._undo.clear()

@@ -34,5 +34,11 @@ class Email:
             raise InvalidEmail
         return cls(text.lower())
 
+    @property
+    def masked(self) -> str:
+        """The form shown to people: a***@example.com."""
+        local, _, domain = self.address.partition("@")
+        return f"{local[0]}***@{domain}"
+
     def __repr__(self) -> str:
         return f"Email(…{self.address[self.address.index('@') :]})"

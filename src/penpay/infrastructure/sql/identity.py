@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.identity.rows import API_KEYS, DERIV_ACCOUNTS, USER_PHONES, USERS
+from penpay.application.payments.notifying import Contact
 from penpay.application.payments.rows import PAYERS, Payer
 from penpay.application.shared.unit_of_work import keyed
 from penpay.domain.identity.credential import ApiKey, api_key_hash
@@ -183,6 +184,14 @@ class PayerFinder:
             )
             for found in phones
         }
+
+
+def contact(row: Any, cipher: FieldCipher) -> Contact:
+    """Where a user is told, from her id and the sealed address and number."""
+    return Contact(
+        phone=PhoneNumber(cipher.open(row.phone_sealed, _phone_place(row.id)).decode()),
+        email=Email(cipher.open(row.email_sealed, _email_place(row.id)).decode()),
+    )
 
 
 class SqlUsers:

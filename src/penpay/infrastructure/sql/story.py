@@ -14,6 +14,7 @@ from penpay.application.payments.queries import Story, StoryLine
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.sql.engine import reading, translating
+from penpay.infrastructure.sql.notification_tables import notifications
 from penpay.infrastructure.sql.payments import transaction
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements, reviews
 from penpay.infrastructure.sql.tables import (
@@ -52,6 +53,7 @@ class SqlStories:
             lines = await _events(connection, transaction_id)
             evidence, ids = await _evidence(connection, transaction_id)
             lines += [*evidence, *await _journals(connection, transaction_id), *await _callbacks(connection, ids)]
+            lines += await _messages(connection, transaction_id)
             if of is None:
                 lines += await _reviews(connection, transaction_id)
                 lines += await _audit(connection, {transaction_id, *ids})
@@ -119,6 +121,15 @@ async def _callbacks(connection: AsyncConnection, subjects: Collection[UUID]) ->
     return [
         StoryLine(row.created_at, "callback", f"{row.source} from {row.remote_address}: {row.outcome}")
         for row in await fetch(connection, statement.order_by(w.id))
+    ]
+
+
+async def _messages(connection: AsyncConnection, subject: UUID) -> list[StoryLine]:
+    n = notifications.c
+    statement = select(notifications).where(n.transaction_id == subject).order_by(n.sequence, n.channel)
+    return [
+        StoryLine(row.sent_at or row.created_at, "message", f"{row.channel} {row.state}: {row.text}")
+        for row in await fetch(connection, statement)
     ]
 
 

@@ -49,7 +49,7 @@ class StoryLineBody(BaseModel):
     """One thing in the story of a transaction."""
 
     at: str
-    kind: str = Field(description="event, evidence, journal or callback.")
+    kind: str = Field(description="event, evidence, journal, callback or message.")
     text: str = Field(description="For people.")
 
 

@@ -44,7 +44,7 @@ async def one_transaction(request: Request, caller: Caller, transaction_id: UUID
 
 @router.get("/transactions/{transaction_id}/story", responses=answers(200, TransactionWithStoryBody))
 async def story_of_transaction(request: Request, caller: Caller, transaction_id: UUID) -> Response:
-    """All that happened to a transaction, in order: events, calls to M-Pesa and Deriv, journals and callbacks."""
+    """All that happened to a transaction, in order: events, calls outside, journals, callbacks and messages."""
     story = await system_of(request).stories.story(TransactionId(transaction_id), caller)
     if story is None:
         raise NotFound

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, PrimaryKey
 from penpay.infrastructure.sql.types import Cents, Identifier, Moment, Word
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade(op: Operations) -> None:

@@ -1,0 +1,34 @@
+"""The notification worker: delivers the messages that wait, each under a lease and its own id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from penpay.application.payments.notifying import Carrier, ClaimNotification, DueNotification, RecordDelivery
+from penpay.application.shared.executor import Executor
+from penpay.domain.payments.notification import Channel
+
+NOTIFICATIONS_WORKER: Final = "notification"
+
+
+class NotificationWorker:
+    """Drives a message from the licence to the record."""
+
+    def __init__(self, *, executor: Executor, carriers: Mapping[Channel, Carrier]) -> None:
+        self._executor = executor
+        self._carriers = carriers
+
+    async def handle(self, due: DueNotification) -> None:
+        """Take the licence, hand the message over, and record what became of it.
+
+        One that waits for a channel on which nobody delivers any more stays as it is.
+        """
+        carrier = self._carriers.get(due.key.channel)
+        if carrier is None:
+            return
+        claimed, message = await self._executor.execute(ClaimNotification(key=due.key, user_id=due.user_id))
+        if message is None:
+            return
+        answer = await carrier.carry(message)
+        await self._executor.execute(RecordDelivery(key=due.key, fence=claimed.fence, answer=answer))
