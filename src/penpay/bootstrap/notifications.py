@@ -54,7 +54,7 @@ def deliveries(
     return (
         worker(
             NOTIFICATIONS_WORKER,
-            lambda limit: books.due(clock.now(), limit),
+            lambda limit: books.due(clock.now(), limit, carried),
             lambda found: found.key,
             messages.handle,
         ),

@@ -20,15 +20,9 @@ class NotificationWorker:
         self._carriers = carriers
 
     async def handle(self, due: DueNotification) -> None:
-        """Take the licence, hand the message over, and record what became of it.
-
-        One that waits for a channel on which nobody delivers any more stays as it is.
-        """
-        carrier = self._carriers.get(due.key.channel)
-        if carrier is None:
-            return
+        """Take the licence, hand the message over, and record what became of it."""
         claimed, message = await self._executor.execute(ClaimNotification(key=due.key, user_id=due.user_id))
         if message is None:
             return
-        answer = await carrier.carry(message)
+        answer = await self._carriers[due.key.channel].carry(message)
         await self._executor.execute(RecordDelivery(key=due.key, fence=claimed.fence, answer=answer))

@@ -89,7 +89,7 @@ class Stage:
 
     async def deliver(self) -> int:
         """Deliver all that is due, as the worker does; how many there were."""
-        found = await self.system.notification_books.due(self.clock.now(), 100)
+        found = await self.system.notification_books.due(self.clock.now(), 100, self.system._carriers)
         for due in found:
             try:
                 await self.worker.handle(due)

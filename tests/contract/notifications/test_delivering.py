@@ -45,7 +45,7 @@ async def test_killed_between_sending_and_marking_the_same_message_is_sent_again
     deposit = await stage.failed_deposit()
     books, execute = stage.system.notification_books, stage.system.executor.execute
     claimed = {}
-    for due in await books.due(stage.clock.now(), 10):
+    for due in await books.due(stage.clock.now(), 10, set(Channel)):
         taken, message = await execute(ClaimNotification(key=due.key, user_id=due.user_id))
         assert message is not None
         await stage.system._carriers[due.key.channel].carry(message)
@@ -82,6 +82,17 @@ async def test_what_nobody_carries_is_kept_and_can_be_read(fresh_sqlite_url: str
 
     assert {(NotificationState.KEPT, None, 0)} == {(one.state, one.due_at, one.attempts) for one in kept.values()}
     assert all(NOT_MADE in one.text for one in kept.values())
+
+
+async def test_what_waits_for_a_channel_that_is_off_holds_nothing_up(stage: Stage) -> None:
+    """The gateway's settings are taken out: its messages wait until they are back, and mail goes on."""
+    books = stage.system.notification_books
+    deposit = await stage.failed_deposit()
+
+    found = await books.due(stage.clock.now(), 1, {MAIL})
+    assert [(deposit, MAIL)] == [(one.key.transaction_id, one.key.channel) for one in found]
+    assert [] == list(await books.due(stage.clock.now(), 10, set()))
+    assert {SMS, MAIL} == {one.key.channel for one in await books.due(stage.clock.now(), 10, {MAIL, SMS})}
 
 
 async def test_a_gateway_that_is_away_is_tried_again_and_in_the_end_given_up(small_stage: Stage) -> None:

@@ -215,8 +215,8 @@ class DueNotification:
 class NotificationBooks(Protocol):
     """Questions about messages."""
 
-    async def due(self, at: datetime, limit: int) -> Sequence[DueNotification]:
-        """Those to deliver at a moment, longest due first."""
+    async def due(self, at: datetime, limit: int, channels: Collection[Channel]) -> Sequence[DueNotification]:
+        """Those to deliver at a moment on one of these channels, longest due first."""
         ...
 
     async def newest(self, limit: int, *, state: NotificationState | None = None) -> Sequence[Notification]:

@@ -27,7 +27,11 @@ _KEY: Final = (_n.transaction_id, _n.sequence, _n.channel)
 _AT: Final = bindparam("at", type_=Moment)
 _DUE: Final = (
     select(*_KEY, _n.user_id)
-    .where(_n.due_at <= _AT, or_(_n.lease_until.is_(None), _n.lease_until <= _AT))
+    .where(
+        _n.due_at <= _AT,
+        or_(_n.lease_until.is_(None), _n.lease_until <= _AT),
+        _n.channel.in_(bindparam("channels", expanding=True)),
+    )
     .order_by(_n.due_at)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -109,9 +113,10 @@ class SqlNotificationBooks:
         self._engine = reading(engine)
         self._contacts = Contacts(cipher)
 
-    async def due(self, at: datetime, limit: int) -> Sequence[DueNotification]:
+    async def due(self, at: datetime, limit: int, channels: Collection[Channel]) -> Sequence[DueNotification]:
+        asked = {"at": at, "limit": limit, "channels": sorted(channels)}
         async with translating(), self._engine.connect() as connection:
-            rows = (await connection.execute(_DUE, {"at": at, "limit": limit})).all()
+            rows = (await connection.execute(_DUE, asked)).all()
         return [
             DueNotification(
                 NotificationKey(row.transaction_id, row.sequence, Channel(row.channel)), UserId(row.user_id)
