@@ -13,8 +13,9 @@ from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from penpay.application.shared.kept_secrets import SecretPurpose
 from penpay.application.shared.unit_of_work import Transient
-from penpay.infrastructure.sql import due, mysql, publication
+from penpay.infrastructure.sql import due, mysql, payouts, publication
 from penpay.infrastructure.sql.engine import connection_lost, open_engine, translated
 from penpay.infrastructure.sql.snapshot import snapshot
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys, ledger_accounts, ledger_journals
@@ -148,11 +149,13 @@ HISTORY = {
     "ledger_accounts": f"{_ID}, CONCAT('a:', i), 'n', 'ASSET', 'KES', NULL, TRUE, 0, 0, {_AT}",
     "ledger_journals": f"{_ID}, 'k', i, NULL, NULL, {_AT}, {_AT}",
     "mpesa_requests": f"{_EVIDENCE}, i, '', NULL, NULL, NULL, NULL, NULL, NULL",
+    "secrets": f"IF(i < 450, 'DERIV_TOKEN', 'OTHER'), {_ID}, 'x', {_AT}, {_AT}",
     "webhook_logs": f"{_ID}, 's', NULL, 'r', '', 'h', IF(i < 5, 'RECEIVED', 'APPLIED'), {_DUE}, {_AT}, 1",
 }
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEYS = [f"a:{number}" for number in range(1, 200)]
 PAIRS = [("k", str(number)) for number in range(1, 21)]
+KEPT = [(SecretPurpose.DERIV_TOKEN, UUID(int=number)) for number in range(1, 5)]
 OWED = [("deposit", UUID(int=number)) for number in range(1, 5)]
 
 
@@ -171,6 +174,7 @@ def statements(engine: AsyncEngine) -> dict[str, tuple[Select[Any], dict[str, An
         "ix_command_batches_pending_rows": (publication._WAITING, {}),
         "uq_ledger_accounts_code": (for_update(accounts.order_by(ledger_accounts.c.id), engine.dialect), {}),
         "uq_ledger_journals_kind_reference": (select(ledger_journals).where(journals), {}),
+        "PRIMARY": (for_update(payouts.secrets_of(KEPT), engine.dialect), {}),
         "PRIMARY|fk_deliveries_event_id|ix_deliveries_consumer_key_sequence": (
             for_update(select(deliveries).where(owed), engine.dialect),
             {},

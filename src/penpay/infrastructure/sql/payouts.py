@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import Select, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.payments.rows import (
@@ -156,11 +156,7 @@ class SecretRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[SecretPurpose, UUID]]
     ) -> Mapping[tuple[SecretPurpose, UUID], KeptSecret | None]:
-        subjects = {subject for _, subject in keys}
-        statement = (
-            select(secrets).where(secrets.c.subject_id.in_(subjects)).order_by(secrets.c.purpose, secrets.c.subject_id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await fetch(connection, for_update(secrets_of(keys), connection.dialect))
         found = {(SecretPurpose(row.purpose), row.subject_id): row for row in rows}
         return {key: self._secret(found[key]) if key in found else None for key in keys}
 
@@ -184,6 +180,17 @@ class SecretRepository:
 
     def identity(self, value: KeptSecret) -> Row:
         return (value.purpose.value, value.subject_id)
+
+
+def secrets_of(keys: Collection[tuple[SecretPurpose, UUID]]) -> Select[Any]:
+    """The secrets with these keys, in their order, and perhaps more of the same subjects.
+
+    The purpose is named although a subject has few secrets: the key begins with it, and without it every secret of
+    everybody would be walked through, and on some engines locked.
+    """
+    purposes, subjects = {purpose.value for purpose, _ in keys}, {subject for _, subject in keys}
+    wanted = and_(secrets.c.purpose.in_(sorted(purposes)), secrets.c.subject_id.in_(subjects))
+    return select(secrets).where(wanted).order_by(secrets.c.purpose, secrets.c.subject_id)
 
 
 def _value_of(purpose: str, subject: UUID) -> str:
