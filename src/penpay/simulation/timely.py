@@ -32,7 +32,9 @@ _STEPS: Final = 20
 def neither_early_nor_late(world: World, books: Books) -> Iterator[str]:
     """I7: what needs no people ends soon after the last fault; people are asked in time, and not before it is due."""
     at_most = _enough(world)
-    for payment in books.payments():
+    for payment in books.deposits():
+        if payment.payouts or payment.decisions:
+            continue  # paying back takes a road of its own, and people take their time
         begun = _begun(world, payment)
         if payment.status in _ENDED and (took := settled_at(books, payment) - begun) > at_most:
             yield f"I7: ended {took} after the last fault, {at_most} would do ({payment.about})"
