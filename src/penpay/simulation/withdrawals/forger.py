@@ -50,7 +50,10 @@ class ResultForger:
                 ]
             },
         }
-        url = payout.result_url + ("A" if chance.randrange(8) == 0 else "")
+        tampered = chance.randrange(8) == 0
+        if not tampered and str(result["ResultCode"]) == "0":
+            self._tally.lied.add(payout.id)
+        url = payout.result_url + ("A" if tampered else "")
         try:
             await self._client.post(url, json={"Result": result})
         except httpx.TransportError:

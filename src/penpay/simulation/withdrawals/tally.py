@@ -46,7 +46,7 @@ class Tally:
     heard: list[Heard] = field(default_factory=list)
     """Those, in order; a question's answer is not among them, since its address is good once."""
     lied: set[str] = field(default_factory=set)
-    """OriginatorConversationIDs of payouts of which a forger's success was taken."""
+    """OriginatorConversationIDs of payouts of which a forger has posted that they were made."""
     broken: list[str] = field(default_factory=list)
 
     def found(self, finding: str) -> None:
@@ -76,22 +76,13 @@ class Tally:
         if not request.path.startswith(_DOORS) or status != _OK or request.address == FOREIGN:
             return
         self.answered[request.path, request.body] += 1
-        payout = self.of(request.path)
-        if payout is None:
+        if self.of(request.path) is None:
             return
         self.heard.append(Heard(request.path, request.body, is_forged=sender is None))
-        if sender is None and is_success(request.body):
-            self.lied.add(payout.id)
 
     def of(self, path: str) -> Sent | None:
         """The payout that gave this address to M-Pesa; None for any other."""
         return next((one for one in self.sent if urlsplit(one.result_url).path == path), None)
-
-
-def is_success(body: bytes) -> bool:
-    """Whether a Result says that a payout was made."""
-    told = (_object(body) or {}).get("Result")
-    return isinstance(told, dict) and str(told.get("ResultCode")) == "0"
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
