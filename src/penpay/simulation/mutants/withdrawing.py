@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
-from penpay.application.payments import deciding
+from penpay.application.payments import deciding, disbursing
 from penpay.application.payments.crediting import BookIncomingCreditHandler
 from penpay.application.payments.deciding import ApproveDecisionHandler
 from penpay.application.payments.disbursing import (
@@ -184,6 +185,13 @@ def _with_rounding(_: Function) -> Function:
     return spread
 
 
+def _hours_later(_: Function) -> Function:
+    def first_status_after(policy: Any) -> timedelta:  # noqa: ARG001  (whatever the installation decides)
+        return timedelta(hours=6)
+
+    return first_status_after
+
+
 def _nothing(_: Function) -> Function:
     def did(*about: Any, **named: Any) -> None:  # noqa: ARG001  (it does nothing)
         return
@@ -302,6 +310,13 @@ WITHDRAWING: Final[tuple[Mutant, ...]] = (
         ("W7",),
         Replacement(ReturnWithdrawalHandler, "handle", _nothing),
         hazards={Hazard.PAYOUT_FAILED: _MUCH},
+    ),
+    _mutant(
+        "lost_result_asked_late",
+        "M-Pesa is asked about a payout whose Result does not come after six hours only.",
+        ("W7",),
+        Replacement(disbursing, "first_status_after", _hours_later),
+        hazards={Hazard.CALLBACK_LOST: _MUCH},
     ),
     _mutant(
         "payout_not_booked",

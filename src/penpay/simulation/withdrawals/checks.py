@@ -12,9 +12,11 @@ from datetime import timedelta
 
 from penpay.simulation.agreed import debited, paid_out, unexpected
 from penpay.simulation.books import Books, Payment
+from penpay.simulation.endings import settled_at
 from penpay.simulation.excused import without_cause
 from penpay.simulation.quiet import moment
 from penpay.simulation.template import SHORT_CODE
+from penpay.simulation.timely import enough
 from penpay.simulation.withdrawals.desk import Withdrawals
 from penpay.simulation.withdrawals.figures import converted_as_quoted, held, priced_as_promised
 from penpay.simulation.withdrawals.opening import CLIENT_CENTS
@@ -229,11 +231,19 @@ def _decided(withdrawals: Withdrawals, books: Books, one: Outcome) -> Iterator[s
         since = payment.debits[0]["sent_at"] if row["reason"] == "DERIV_UNRESOLVED" else None
         if since is not None and moment(row["opened_at"]) - moment(since) < _LOOKED_FOR:
             yield f"W7: people were asked about a debit too early ({one.about})"
+    begun = max(
+        world.loop.begins_at + timedelta(microseconds=world.healed_us), moment(payment.transaction["created_at"])
+    )
+    took = settled_at(books, payment) - begun
+    if one.status in _FINAL and not payment.reviews and took > _ROADS * enough(world):
+        yield f"W7: ended {took} after the last fault, {_ROADS * enough(world)} would do ({one.about})"
     if payment.id not in withdrawals.users.promises.true_codes and one.debits:
         yield f"W1: debited without the code that was mailed ({one.about})"
 
 
 _LOOKED_FOR = timedelta(minutes=10)
+_ROADS = 2
+"""The one to the phone and the one back, each with pauses and leases of its own, as long as a deposit may take."""
 
 
 def _by_two(books: Books) -> Iterator[str]:
