@@ -37,9 +37,15 @@ NO_BOOKS: Any = None
 """Nobody looks into them."""
 
 
-def reviewed(*reasons: str, transfers: Any = ()) -> Any:
-    """A deposit that people look at for these reasons."""
-    return SimpleNamespace(reasons=set(reasons), transfers=transfers, transaction={"deriv_login_id": "CR500001"})
+def reviewed(*reasons: str, transfers: Any = (), decisions: Any = ()) -> Any:
+    """A deposit that people look at for these reasons, and have decided so about."""
+    return SimpleNamespace(
+        reasons=set(reasons),
+        transfers=transfers,
+        debits=(),
+        decisions=set(decisions),
+        transaction={"deriv_login_id": "CR500001"},
+    )
 
 
 def logged(logger: str, message: str, fault: Exception) -> ErrorLog:
@@ -70,6 +76,13 @@ def test_the_same_amount_within_a_minute_excuses_a_transfer_that_people_decide_o
     books: Any = SimpleNamespace(derivs=lambda *_: [twin])
 
     assert without_cause(world(), books, reviewed("DERIV_UNRESOLVED", transfers=[transfer])) == found
+
+
+def test_what_people_have_said_did_not_happen_is_refused_by_their_word() -> None:
+    """A transfer that people settle as not made needs no refusal of Deriv; all else still needs its cause."""
+    about = reviewed("DERIV_REFUSED", "PAYMENT_REFUTED", decisions={"IT_DID_NOT"})
+
+    assert without_cause(world(), NO_BOOKS, about) == ["PAYMENT_REFUTED"]
 
 
 def test_what_a_script_lays_down_counts_as_having_happened() -> None:

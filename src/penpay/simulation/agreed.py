@@ -8,7 +8,7 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from penpay.simulation.books import Books, Row
+from penpay.simulation.books import Books, Payment, Row
 from penpay.simulation.quiet import moment
 from penpay.simulation.template import AGENT_LOGIN_ID
 
@@ -27,15 +27,31 @@ def paid_out(books: Books, reference: str) -> list[Row]:
     return books.derivs(query, AGENT_LOGIN_ID, reference)
 
 
+def unexpected(books: Books, withdrawal: Payment) -> list[Row]:
+    """What Deriv has credited us with for a withdrawal, and our books hold for nobody."""
+    return [row for row in debited(books, withdrawal) if books.ours(_NOBODYS, str(row["transaction_id"]))]
+
+
+def debited(books: Books, withdrawal: Payment) -> list[Row]:
+    """What Deriv has credited us with under a withdrawal's reference."""
+    query = "SELECT * FROM deriv_sim_rows WHERE login_id = ? AND amount_cents > 0 AND remark LIKE '%' || ? || '%'"
+    return [row for debit in withdrawal.debits for row in books.derivs(query, AGENT_LOGIN_ID, debit["reference"])]
+
+
+_NOBODYS: Final = """SELECT 1 FROM ledger_journals
+    WHERE kind = 'deriv_incoming_credit' AND reference = ? AND transaction_id IS NULL"""
+
+
 def as_agreed(_: World, books: Books) -> Iterator[str]:
     """I4, I11: a prompt is sent while its rate holds, and money goes out in time and to the user's own account."""
-    for payment in books.payments():
+    for payment in books.deposits():
         t = payment.transaction
         for request in payment.requests:
             if request["sent_at"] is not None and request["sent_at"] >= t["rate_expires_at"]:
                 yield f"I11: a prompt was sent when its rate had run out ({payment.about})"
         for transfer in payment.transfers:
-            if moment(transfer["created_at"]) - moment(t["created_at"]) > _FORWARDED_WITHIN:
+            late = moment(transfer["created_at"]) - moment(t["created_at"]) > _FORWARDED_WITHIN
+            if late and "FORWARD" not in payment.decisions:
                 yield f"I11: forwarded although confirmed too late ({payment.about})"
             if any(row["counterpart"] != t["deriv_login_id"] for row in paid_out(books, transfer["reference"])):
                 yield f"I4: Deriv paid another account than the user's ({payment.about})"
@@ -91,7 +107,7 @@ _LOCKED: Final = """SELECT t.rate_mid_e8, t.rate_locked_at,
 def priced(world: World, books: Books) -> Iterator[str]:
     """I11: a deposit settles at its locked rate, to the cent, and asks for exactly that on the phone."""
     approved = {row["mid_e8"] for row in books.ours("SELECT mid_e8 FROM fx_rates WHERE approved_by IS NOT NULL")}
-    for payment in books.payments():
+    for payment in books.deposits():
         t = payment.transaction
         if t["rate_mid_e8"] not in approved:
             yield f"I11: locked at a rate that nobody approved ({payment.about})"
@@ -112,7 +128,7 @@ def priced(world: World, books: Books) -> Iterator[str]:
 
 def converted_as_priced(world: World, books: Books) -> Iterator[str]:
     """I11: the phone is asked for what was quoted, and what is converted is that."""
-    for payment in books.payments():
+    for payment in books.deposits():
         t = payment.transaction
         for request in payment.requests:
             for asked in world.oracle.asked_cents[request["account_reference"]]:
@@ -146,7 +162,7 @@ def _lines(t: Row) -> set[tuple[str, str, int]]:
 def asked_of_the_user(world: World, books: Books) -> Iterator[str]:
     """I4: the prompt for a deposit goes to the user's own phone."""
     phones = {person.login_id: person.msisdn for person in world.template.people}
-    for payment in books.payments():
+    for payment in books.deposits():
         for request in payment.requests:
             asked = world.oracle.asked_msisdns[request["account_reference"]]
             if asked - {phones.get(payment.transaction["deriv_login_id"])}:
@@ -167,8 +183,12 @@ def kept_as_reviewed(_: World, books: Books) -> Iterator[str]:
         for row in books.ours(_KEPT, payment.transaction["id"]):
             kept[row["currency"]] += row["cents"]
             in_suspense += row["cents"] if row["code"] == "suspense:KES" else 0
+        if not payment.is_deposit:
+            continue  # `withdrawals.checks` is stricter with them
         for currency in ("KES", "USD"):
-            told = [(one["reason"], one["amount_cents"]) for one in payment.reviews if one["currency"] == currency]
+            told = [(one["reason"], one["amount_cents"]) for one in payment.open_reviews if one["currency"] == currency]
+            if payment.decisions and kept[currency] in {0, *(cents for _, cents in told)}:
+                continue  # people have moved it; another question about it may still be open
             now = max((cents for reason, cents in told if reason not in _ABOUT_THE_MOMENT), default=0)
             if kept[currency] not in {now, max((cents for _, cents in told), default=0)}:
                 yield f"I2: {kept[currency]} {currency} cents are kept, the reviews say {told} ({payment.about})"
@@ -183,10 +203,12 @@ _DEPOSITS_ENTRIES: Final = """FROM ledger_entries e JOIN ledger_accounts a ON a.
 _KEPT: Final = f"""
     SELECT a.code, a.currency, sum(CASE e.side WHEN 'CREDIT' THEN e.amount_cents ELSE -e.amount_cents END) cents
     {_DEPOSITS_ENTRIES} WHERE coalesce(j.transaction_id, r.transaction_id) = ?
-    AND (a.code LIKE 'wallet:%' OR a.code LIKE 'suspense:%' OR a.code = 'deriv:in_flight')
+    AND (a.code LIKE 'wallet:%' OR a.code LIKE 'suspense:%'
+    OR a.code IN ('deriv:in_flight', 'mpesa:payout_in_flight'))
     GROUP BY a.id HAVING cents <> 0"""
 _ON_WALLETS: Final = f"""
     SELECT a.code {_DEPOSITS_ENTRIES} JOIN transactions t ON t.id = coalesce(j.transaction_id, r.transaction_id)
     WHERE a.code LIKE 'wallet:%' AND (a.owner_id IS NULL OR a.owner_id <> t.user_id)"""
 _OTHER_REVENUE: Final = f"""
-    SELECT j.kind {_DEPOSITS_ENTRIES} WHERE a.code LIKE 'revenue:%' AND j.kind <> 'deposit_converted'"""
+    SELECT j.kind {_DEPOSITS_ENTRIES} WHERE a.code LIKE 'revenue:%'
+    AND coalesce(r.kind, j.kind) NOT IN ('deposit_converted', 'withdrawal_converted')"""

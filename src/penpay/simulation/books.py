@@ -14,10 +14,14 @@ _MONEY: Final = (
     "SELECT id, status, receipt, failure_code FROM transactions ORDER BY id",
     "SELECT id, state, receipt, disputed_cents, due_at IS NULL FROM mpesa_requests ORDER BY id",
     "SELECT id, state, provider_id, due_at IS NULL FROM deriv_transfers ORDER BY id",
+    "SELECT id, state, provider_id, due_at IS NULL FROM deriv_withdrawals ORDER BY id",
+    "SELECT id, state, receipt, due_at IS NULL FROM mpesa_disbursements ORDER BY id",
     "SELECT consumer, event_id FROM deliveries ORDER BY event_id",
 )
 """All that a repeated message must leave as it is."""
 
+_PAID_OUT: Final = """SELECT t.*, r.originator_conversation_id ocid FROM operator_transactions t
+    JOIN daraja_requests r ON r.transaction_id = t.id WHERE r.kind = 'B2C' ORDER BY t.id"""
 Row = sqlite3.Row
 
 
@@ -29,6 +33,9 @@ class Payment:
     requests: Sequence[Row]
     transfers: Sequence[Row]
     reviews: Sequence[Row]
+    debits: Sequence[Row] = ()
+    """The call that takes a withdrawal's dollars from Deriv; none of a deposit."""
+    payouts: Sequence[Row] = ()
 
     @property
     def id(self) -> str:
@@ -39,14 +46,28 @@ class Payment:
         return str(self.transaction["status"])
 
     @property
+    def is_deposit(self) -> bool:
+        return bool(self.transaction["type"] == "DEPOSIT")
+
+    @property
     def reasons(self) -> set[str]:
-        """Why people must look at it."""
+        """Why people must look at it, or had to."""
         return {str(review["reason"]) for review in self.reviews}
+
+    @property
+    def open_reviews(self) -> list[Row]:
+        """Those that nobody has decided."""
+        return [review for review in self.reviews if review["resolved_at"] is None]
+
+    @property
+    def decisions(self) -> set[str]:
+        """What people have decided about it."""
+        return {str(review["decision"]) for review in self.reviews if review["resolved_at"] is not None}
 
     @property
     def about(self) -> str:
         """Its state in a few words."""
-        evidence = [row["state"] for row in (*self.requests, *self.transfers)]
+        evidence = [row["state"] for row in (*self.requests, *self.debits, *self.payouts, *self.transfers)]
         return f"{self.status} {'/'.join(evidence)} {','.join(sorted(self.reasons))}".strip()
 
 
@@ -90,6 +111,8 @@ class Books:
         requests = self.ours("SELECT * FROM mpesa_requests")
         transfers = self.ours("SELECT * FROM deriv_transfers")
         reviews = self.ours("SELECT * FROM reviews")
+        debits = self.ours("SELECT * FROM deriv_withdrawals")
+        payouts = self.ours("SELECT * FROM mpesa_disbursements ORDER BY id")
         for transaction in self.ours("SELECT * FROM transactions ORDER BY id"):
             own = transaction["id"]
             yield Payment(
@@ -97,7 +120,21 @@ class Books:
                 [row for row in requests if row["subject_id"] == own],
                 [row for row in transfers if row["subject_id"] == own],
                 [row for row in reviews if row["transaction_id"] == own],
+                [row for row in debits if row["subject_id"] == own],
+                [row for row in payouts if row["subject_id"] == own],
             )
+
+    def deposits(self) -> Iterator[Payment]:
+        """Those of the transactions that are deposits."""
+        return (payment for payment in self.payments() if payment.is_deposit)
+
+    def withdrawals(self) -> Iterator[Payment]:
+        """The others."""
+        return (payment for payment in self.payments() if not payment.is_deposit)
+
+    def paid_out(self) -> list[Row]:
+        """What M-Pesa has paid to phones from our number, with the OriginatorConversationID it was asked for under."""
+        return self.operators(_PAID_OUT)
 
     def balance(self, code: str) -> int:
         """Cents on an account of ours, positive on its normal side; 0 for one that was never opened."""

@@ -16,10 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
-from penpay.application.payments.rows import ReviewReason
+from penpay.application.payments.rows import Decision, ReviewReason
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.deriv.gateway import TransferOutcome
-from penpay.domain.mpesa.gateway import PaymentOutcome, PushOutcome
+from penpay.domain.mpesa.gateway import CallOutcome, PaymentOutcome, PushOutcome
 from penpay.domain.payments import evidence, transaction
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TransactionStatus
@@ -41,6 +41,9 @@ _ANSWERS: Final[Mapping[str, tuple[str, type[StrEnum]]]] = {
     "push": ("mpesa_request.answered", PushOutcome),
     "question": ("mpesa_request.asked", PaymentOutcome),
     "transfer": ("deriv_transfer.answered", TransferOutcome),
+    "debit": ("deriv_withdrawal.answered", TransferOutcome),
+    "code": ("deriv_withdrawal.code_asked", TransferOutcome),
+    "payout": ("mpesa_disbursement.answered", CallOutcome),
 }
 """What providers can answer, by the kind of call; the audit trail notes which answer it was."""
 
@@ -49,7 +52,7 @@ def watch(database: Path) -> None:
     """Have this database, and every copy of it, write down how evidence moves."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE simulated_moves (origin TEXT NOT NULL, state TEXT NOT NULL)")
-        for table in ("mpesa_requests", "deriv_transfers"):
+        for table in ("mpesa_requests", "deriv_transfers", "deriv_withdrawals", "mpesa_disbursements"):
             note = "BEGIN INSERT INTO simulated_moves VALUES"
             connection.execute(
                 f"CREATE TRIGGER {table}_begins AFTER INSERT ON {table} {note} ('{BEFORE_THE_FIRST}', NEW.state); END"
@@ -68,6 +71,8 @@ def seen(books: Books) -> Counter[str]:
     for origin, state in books.ours("SELECT origin, state FROM simulated_moves"):
         reached.update(_move(STATE, origin, state))
     reached.update(f"review {reason}" for (reason,) in books.ours("SELECT reason FROM reviews"))
+    decided = books.ours("SELECT decision FROM reviews WHERE resolved_at IS NOT NULL")
+    reached.update(f"decision {decision}" for (decision,) in decided)
     reached.update(f"webhook {outcome}" for (outcome,) in books.ours("SELECT outcome FROM webhook_logs"))
     for kind, (action, _) in _ANSWERS.items():
         answers = books.ours("SELECT facts ->> 'outcome' FROM audit_logs WHERE action = ?", action)
@@ -95,6 +100,7 @@ def universe() -> dict[str, list[str]]:
         STATUS: [*TransactionStatus, *_edges(transaction.ALLOWED)],
         STATE: [*EvidenceState, *_edges(evidence.ALLOWED)],
         "review": list(ReviewReason),
+        "decision": list(Decision),
         "webhook": list(WebhookOutcome),
         **{kind: list(outcomes) for kind, (_, outcomes) in _ANSWERS.items()},
         "fault": list(Hazard),

@@ -15,14 +15,16 @@ _INTRODUCTION: Final = """# Crash points
 
 Made by `make crash-points`; do not edit. What it shows is explained in `src/penpay/simulation/crash_points.py`.
 
-Each flow is one deposit of one user, served by one process, in the deterministic simulation. At every commit that
-writes and at every external call the process is killed once before it and once after it, with no last word; another
-process starts within 12 s. After a commit means: it is done, and nobody was told. After a call means: the other side
-has answered or hung up, and nothing is recorded. When everything is decided, all invariants are checked.
+Each flow is one deposit or withdrawal of one user, served by one process, in the deterministic simulation. At every
+commit that writes and at every external call the process is killed once before it and once after it, with no last
+word; another process starts within 12 s. After a commit means: it is done, and nobody was told. After a call means:
+the other side has answered or hung up, and nothing is recorded. When everything is decided, all invariants are
+checked.
 
-A cell reads: status of the deposit with its failure code or the reasons of its reviews · state of the M-Pesa request /
-state of the Deriv transfer · virtual seconds from the start of the world until that status. The lease is 200 s: what
-was being sent at the crash is `UNKNOWN` when it lapses, and is asked about, never sent again."""
+A cell reads: status with its failure code and the reasons of its reviews, decided or not · state of the M-Pesa request,
+or of the call that debits Deriv / states of payouts by M-Pesa and of Deriv transfers · virtual seconds from the start
+of the world until that status. The lease is 200 s: what was being sent at the crash is `UNKNOWN` when it lapses, and
+is asked about, never sent again."""
 
 
 def page(rows: Sequence[Row]) -> str:

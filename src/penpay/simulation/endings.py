@@ -23,9 +23,9 @@ class Ending:
     reasons: tuple[str, ...]
     """Why people must look at it, in alphabetical order."""
     requests: tuple[str, ...]
-    """The states of its M-Pesa requests."""
+    """The states of what brought its money in: M-Pesa requests, or the call that debits Deriv."""
     transfers: tuple[str, ...]
-    """The states of its Deriv transfers."""
+    """The states of what took it out: payouts by M-Pesa, and Deriv transfers."""
     settled_ms: int
     """When its status changed for the last time, in virtual milliseconds since the world began."""
 
@@ -37,8 +37,8 @@ def endings(books: Books, begins_at: datetime) -> tuple[Ending, ...]:
             status=payment.status,
             failure_code=payment.transaction["failure_code"],
             reasons=tuple(sorted(payment.reasons)),
-            requests=tuple(row["state"] for row in payment.requests),
-            transfers=tuple(row["state"] for row in payment.transfers),
+            requests=tuple(row["state"] for row in (*payment.requests, *payment.debits)),
+            transfers=tuple(row["state"] for row in (*payment.payouts, *payment.transfers)),
             settled_ms=(settled_at(books, payment) - begins_at) // timedelta(milliseconds=1),
         )
         for payment in books.payments()

@@ -30,7 +30,7 @@ _JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
     "AMOUNT_OR_PHONE_MISMATCH": {H.CALLBACK_ALTERED, H.FORGER},
     "IDENTITY_MISMATCH": {H.FORGER},
     "PAYMENT_REFUTED": {H.FORGER},
-    "CONTRADICTION": {H.FORGER, H.CALLBACK_ALTERED},
+    "CONTRADICTION": {H.FORGER, H.CALLBACK_ALTERED, H.FORGED_RESULT},
     "PAYMENT_UNRESOLVED": {
         H.PENDING_FOR_EVER,
         H.PUSH_SPOILT,
@@ -51,6 +51,13 @@ _JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
     "DERIV_DUPLICATE": (),
     "CONFIRMED_LATE": {H.FORGER, H.CALLBACK_ALTERED, *_INTERRUPTED, H.DARAJA_DOWN},
     "DELIVERY_DEAD": (),
+    "DISBURSEMENT_UNRESOLVED": {
+        *(H.FORGED_RESULT, H.PAYOUT_REFUSED, H.PAYOUT_SPOILT, H.STATUS_SPOILT, H.DARAJA_DOWN, H.CALLBACK_LOST),
+        *(H.CALLBACK_LATE, H.FOREIGN_ADDRESS, H.TOKEN_SPOILT, H.MANGLED_ANSWER, *_INTERRUPTED),
+    },
+    "NOT_RETURNED": {
+        *(H.DERIV_REFUSES, H.AGENT_EMPTY, H.FORCED_RESULT, H.PAYOUT_FAILED, H.PAYOUT_FLOAT, H.STATUS_SPOILT),
+    },
 }
 """By reason: the faults one of which must have struck; a review without cause is work for nobody's good."""
 _ON_AN_ITEM: Final = ("penpay.workers.runtime", "worker %s failed on an item")
@@ -121,20 +128,24 @@ def without_cause(world: World, books: Books, payment: Payment) -> list[str]:
     reasons = [reason for reason in sorted(payment.reasons) if not has_struck(world, _JUSTIFIED[reason])]
     if "DERIV_UNRESOLVED" in reasons and _was_too_frequent(world, books, payment):
         reasons.remove("DERIV_UNRESOLVED")
-    return reasons
+    # What people have said did not happen is refused by their word, and what they have sent may be refused again.
+    return [reason for reason in reasons if not (payment.decisions and reason in _OF_DECISIONS)]
+
+
+_OF_DECISIONS: Final = frozenset({"DERIV_REFUSED", "NOT_RETURNED"})
 
 
 def _was_too_frequent(world: World, books: Books, payment: Payment) -> bool:
-    """Whether Deriv has paid out the same amount to the same account just before: then it says so, and no more.
+    """Whether Deriv has moved the same amount between the same two just before: then it says so, and no more.
 
     No fault is needed for that, only a user who asks for the same twice. The answer may stand for one that was executed
     (deriv.md §3), so people decide.
     """
     skews, call = world.wrongness.skews, timedelta(seconds=world.settings.lease_seconds)
-    for transfer in payment.transfers:
-        sent = moment(transfer["sent_at"] or transfer["created_at"])
-        paid = books.derivs(_PAID_OUT, payment.transaction["deriv_login_id"], -transfer["amount_cents"])
-        for row in paid:
+    out = [(transfer, -transfer["amount_cents"]) for transfer in payment.transfers]
+    for evidence, cents in (*out, *((debit, debit["amount_cents"]) for debit in payment.debits)):
+        sent = moment(evidence["sent_at"] or evidence["created_at"])
+        for row in books.derivs(_MOVED, payment.transaction["deriv_login_id"], cents):
             at = datetime.fromtimestamp(row["happened_at_ms"] // 1_000, UTC)
             if -max(skews) - _REPEAT_GUARD <= at - sent <= call - min(skews):
                 return True
@@ -142,8 +153,8 @@ def _was_too_frequent(world: World, books: Books, payment: Payment) -> bool:
 
 
 _REPEAT_GUARD: Final = timedelta(seconds=60)
-"""How long the simulated Deriv refuses to pay the same again."""
-_PAID_OUT: Final = "SELECT happened_at_ms FROM deriv_sim_rows WHERE counterpart = ? AND amount_cents = ?"
+"""How long the simulated Deriv refuses to move the same again."""
+_MOVED: Final = "SELECT happened_at_ms FROM deriv_sim_rows WHERE counterpart = ? AND amount_cents = ?"
 
 
 def unforeseen(world: World, errors: Sequence[Logged]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The courses a deposit can take that have crash points of their own, each as a script."""
+"""The courses a deposit or a withdrawal can take that have crash points of their own, each as a script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ALTERED_CENTS: Final = 12_300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """One course of a deposit."""
+    """One course of a deposit or a withdrawal."""
 
     name: str
     story: str
@@ -49,6 +49,11 @@ def _at_deriv(hazard: Hazard, fault: deriv.CallFault) -> tuple[Hazard, Rule]:
     return hazard, deriv.FaultRule(fault=fault)
 
 
+_LOCKED: Final = deriv.Refuse("You cannot transfer to account CR0, as their cashier is locked.")
+_WALLET_FULL: Final = _at_daraja(
+    Hazard.PAYOUT_FAILED,
+    ForcedResult(code="8", text="Declined due to limit rule: would exceed the maximum balance."),
+)
 _CALLBACK_LOST: Final = _at_daraja(Hazard.CALLBACK_LOST, LostCallback())
 _PUSH_ANSWER_LOST: Final = _at_daraja(
     Hazard.PUSH_SPOILT, SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True)
@@ -171,9 +176,29 @@ FLOWS: Final = (
             faults=(
                 _at_deriv(
                     Hazard.DERIV_REFUSES,
-                    deriv.Refuse("You cannot transfer to account CR0, as their cashier is locked."),
+                    _LOCKED,
                 ),
             )
         ),
+    ),
+    Flow(
+        name="withdrawal",
+        story="Deriv mails the code, gives up the dollars, M-Pesa pays the shillings, and our question confirms it.",
+        script=Script(withdraws=True),
+    ),
+    Flow(
+        name="withdrawal refused",
+        story="M-Pesa refuses the shillings; our question confirms it, and the dollars go back to Deriv.",
+        script=Script(withdraws=True, faults=(_WALLET_FULL,)),
+    ),
+    Flow(
+        name="deposit refunded",
+        story="Deriv refuses the transfer for good, and M-Pesa pays the payer back.",
+        script=Script(pays_out=True, faults=(_at_deriv(Hazard.DERIV_REFUSES, _LOCKED),)),
+    ),
+    Flow(
+        name="review carried out",
+        story="M-Pesa refuses the shillings and Deriv the dollars; two people have them returned once more.",
+        script=Script(withdraws=True, faults=(_WALLET_FULL, _at_deriv(Hazard.DERIV_REFUSES, _LOCKED))),
     ),
 )

@@ -6,7 +6,7 @@ by that much, under that reason, and the fault history must hold something that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ from penpay.simulation.agreed import (
     on_own_wallets,
     paid_out,
     priced,
+    unexpected,
 )
 from penpay.simulation.books import Books, Payment, identifier
 from penpay.simulation.excused import Logged, unforeseen, without_cause
@@ -41,6 +42,13 @@ if TYPE_CHECKING:
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "REVERSED", "IN_REVIEW"})
 _UNBOOKED: Final = frozenset({"PAYMENT_UNRESOLVED", "IDENTITY_MISMATCH"})
 """Reasons that say: nobody can tell whether the payer has paid; our books hold all of it or nothing."""
+_EVIDENCE: Final[Mapping[str, str]] = {
+    "mpesa_requests": "mpesa_request",
+    "deriv_transfers": "deriv_transfer",
+    "deriv_withdrawals": "deriv_withdrawal",
+    "mpesa_disbursements": "mpesa_disbursement",
+}
+"""By table: what the audit trail calls it."""
 _IN_DOUBT: Final = frozenset({"DERIV_UNRESOLVED", "DERIV_DUPLICATE"})
 """Reasons that say: Deriv may have paid out, and our books hold it in flight."""
 
@@ -98,7 +106,7 @@ def _shillings(world: World, books: Books) -> Iterator[str]:
     """I2 for KES: what was paid by the wire is what the books hold, push by push, and at the operator."""
     paid = world.oracle.paid_cents
     booked_in_all = 0
-    for payment in books.payments():
+    for payment in books.deposits():
         for request in payment.requests:
             booked = books.collected(request)
             booked_in_all += booked
@@ -111,11 +119,13 @@ def _shillings(world: World, books: Books) -> Iterator[str]:
     held = {row["code"]: row["balance_cents"] for row in books.operators("SELECT * FROM ledger_accounts")}
     merchant = sum(cents for code, cents in held.items() if code.startswith("merchant:"))
     bills = world.oracle.bills_cents
-    if merchant != sum(paid.values()) + bills:
-        yield f"I2: the operator holds {merchant} for us, and {sum(paid.values()) + bills} was paid on the handsets"
+    paid_out = sum(row["amount_cents"] for row in books.paid_out())
+    left_here = sum(paid.values()) + bills + world.oracle.float_cents - paid_out
+    if merchant != left_here:
+        yield f"I2: the operator holds {merchant} for us, and {left_here} was paid on the handsets and not paid out"
     wallets = sum(cents for code, cents in held.items() if code.startswith("subscriber:"))
     left = WALLET_CENTS * len(world.template.people) - sum(world.oracle.spent_cents.values())
-    left += world.oracle.bill_wallets_cents - bills
+    left += world.oracle.bill_wallets_cents - bills + paid_out
     if wallets != left:
         yield f"I2: the operator's subscribers hold {wallets}, and {left} is left on the handsets"
 
@@ -134,12 +144,21 @@ def _dollars(world: World, books: Books) -> Iterator[str]:
     held = sum(row["balance_cents"] for row in books.derivs(_AGENT, AGENT_LOGIN_ID))
     if books.balance("deriv:agent") - in_doubt != held:
         yield f"I2: deriv:agent is {books.balance('deriv:agent')}, in doubt {in_doubt}, and Deriv holds {held}"
-    if books.balance("suspense:USD") != world.oracle.credited_cents:
-        yield f"I2: suspense:USD is {books.balance('suspense:USD')}, strangers paid {world.oracle.credited_cents}"
-    if books.balance("equity:owner:USD") != AGENT_CENTS:
+    owners = sum(row["amount_cents"] for row in books.ours(_OWNERS))
+    kept = world.oracle.credited_cents - owners + sum(row["cents"] for row in books.ours(_KEPT_IN_SUSPENSE))
+    kept += sum(row["amount_cents"] for payment in books.withdrawals() for row in unexpected(books, payment))
+    if books.balance("suspense:USD") != kept:
+        yield f"I2: suspense:USD is {books.balance('suspense:USD')}, and {kept} is kept there"
+    if books.balance("equity:owner:USD") != AGENT_CENTS + owners:
         yield "I2: the owner's money has changed"
 
 
+_OWNERS: Final = "SELECT amount_cents FROM reviews WHERE decision = 'OWNERS' AND resolved_at IS NOT NULL"
+_KEPT_IN_SUSPENSE: Final = """
+    SELECT sum(CASE e.side WHEN 'CREDIT' THEN e.amount_cents ELSE -e.amount_cents END) cents FROM ledger_entries e
+    JOIN ledger_accounts a ON a.id = e.account_id JOIN ledger_journals j ON j.id = e.journal_id
+    WHERE a.code = 'suspense:USD' AND j.transaction_id IS NOT NULL HAVING cents IS NOT NULL"""
+"""What belongs to a transaction there."""
 _AGENT: Final = "SELECT balance_cents FROM deriv_sim_accounts WHERE login_id = ?"
 
 
@@ -148,10 +167,10 @@ def _once(world: World, books: Books) -> Iterator[str]:
     prompts: dict[str, int] = {}
     for row in books.operators("SELECT account_reference, count(*) n FROM stk_pushes GROUP BY account_reference"):
         prompts[row["account_reference"]] = row["n"]
-    known = {request["account_reference"] for payment in books.payments() for request in payment.requests}
+    known = {request["account_reference"] for payment in books.deposits() for request in payment.requests}
     for reference in sorted(world.oracle.asked_cents.keys() - known):
         yield f"I3: a prompt went out under {reference}, which the books do not know"
-    for payment in books.payments():
+    for payment in books.deposits():
         shown = sum(prompts.get(request["account_reference"], 0) for request in payment.requests)
         if shown > 1:
             yield f"I3: {shown} prompts for one deposit ({payment.about})"
@@ -162,7 +181,7 @@ def _once(world: World, books: Books) -> Iterator[str]:
 
 def _nothing_for_nothing(world: World, books: Books) -> Iterator[str]:
     """I4, I6: Deriv pays only for what was paid on a handset; what was refused for good never shows up."""
-    for payment in books.payments():
+    for payment in books.deposits():
         paid = sum(world.oracle.paid_cents[request["account_reference"]] for request in payment.requests)
         payouts = sum(len(paid_out(books, transfer["reference"])) for transfer in payment.transfers)
         if payouts and not paid:
@@ -195,7 +214,7 @@ def _last_payment(books: Books, payment: Payment) -> datetime:
 def _not_forwarded(world: World, books: Books) -> Iterator[str]:
     """I4: a payment told with another amount or phone than we asked for is looked at by people."""
     altered = {name for name, checkout in world.oracle.altered if world.oracle.prompts.get(name) == checkout}
-    for payment in books.payments():
+    for payment in books.deposits():
         if not payment.reviews and any(request["account_reference"] in altered for request in payment.requests):
             yield f"I4: another amount or phone was told, and nobody looks ({payment.about})"
 
@@ -205,7 +224,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _final(world: World, books: Books) -> Iterator[str]:
     """I6, I9: a verdict that is final stays, or people know it was wrong; nobody tells us one at a made-up address."""
-    for payment in books.payments():
+    for payment in books.deposits():
         failed = [request["account_reference"] for request in payment.requests if request["state"] == "FAILED"]
         if not payment.reviews and any(world.oracle.paid_cents[reference] for reference in failed):
             yield f"I6: a push has failed, was paid, and nobody looks ({payment.about})"
@@ -217,7 +236,7 @@ def _final(world: World, books: Books) -> Iterator[str]:
 
 def _decided(world: World, books: Books) -> Iterator[str]:
     """I7: everything is over or with people, and people are asked only where something gave cause."""
-    for payment in books.payments():
+    for payment in books.deposits():
         if payment.status not in _ENDED:
             yield f"I7: not decided ({payment.about})"
         if payment.status == "IN_REVIEW" and not payment.reviews:
@@ -236,7 +255,7 @@ def _delivered(_: World, books: Books) -> Iterator[str]:
     """I8: nothing is owed to anybody, and nobody holds a lease on what is over."""
     for row in books.ours("SELECT consumer, dead FROM deliveries"):
         yield f"I8: an event is {'dead' if row['dead'] else 'owed'} to {row['consumer']}"
-    for table in ("mpesa_requests", "deriv_transfers"):
+    for table in _EVIDENCE:
         for row in books.ours(f"SELECT state FROM {table} WHERE lease_until IS NOT NULL"):  # noqa: S608  (own names)
             yield f"I8: a lease is held on a row of {table} in {row['state']}"
 
@@ -248,12 +267,14 @@ def _audited(_: World, books: Books) -> Iterator[str]:
     for row in books.ours(query):
         yield f"I10: {row['name']} happened and no audit row says who did it"
     noted = {(row["action"], row["subject_id"]): row["times"] for row in books.ours(_NOTED)}
-    for table, kind in (("mpesa_requests", "mpesa_request"), ("deriv_transfers", "deriv_transfer")):
+    for table, kind in _EVIDENCE.items():
         for row in books.ours(f"SELECT id, fence FROM {table}"):  # noqa: S608  (own names)
             times = noted.get((f"{kind}.claimed", identifier(row["id"])), 0)
             if times != row["fence"]:
                 yield f"I10: a {kind} was claimed {row['fence']} times, and {times} are noted"
-    for row in books.ours("SELECT id, outcome FROM webhook_logs WHERE source = 'daraja_stk'"):
+    for row in books.ours(
+        "SELECT id, outcome FROM webhook_logs WHERE source IN ('daraja_stk', 'daraja_b2c', 'daraja_status')"
+    ):
         refused, applied = row["outcome"].startswith("REFUSED"), row["outcome"] != "RECEIVED"
         first = "webhook.refused" if refused else "webhook.received"
         for action in (first,) if refused or not applied else (first, "webhook.applied"):
@@ -267,6 +288,8 @@ def _audited(_: World, books: Books) -> Iterator[str]:
             yield f"I10: {identifier(row['id'])} is version {row['version']} after {row['events']} events"
 
 
+_MESSAGES: Final = """SELECT id, outcome FROM webhook_logs
+    WHERE source IN ('daraja_stk', 'daraja_b2c', 'daraja_status', 'daraja_timeout')"""
 _NOTED: Final = "SELECT action, subject_id, count(*) times FROM audit_logs GROUP BY action, subject_id"
 
 

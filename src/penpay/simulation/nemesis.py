@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from penpay.simulation.database import CommitFate, StatementFate
 from penpay.simulation.loop import Process, SimLoop, current_process
 from penpay.simulation.ports import SimClock
-from penpay.simulation.profile import DRAWN_LAST, Hazard, Level, Profile
+from penpay.simulation.profile import DRAWN_LAST, PAYOUTS, Hazard, Level, Profile
 
 _CRASH_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 6, Level.EXTREME: 30}
 _PAUSE_PERMILLE: Final[Mapping[Level, int]] = {Level.OFF: 0, Level.MILD: 8, Level.EXTREME: 80}
@@ -70,7 +70,7 @@ class Nemesis:
         self._notes = notes
         self._crash = crash
         self._planned = frozenset(planned)
-        self._apart = {hazard: apart(f"nemesis/{hazard}") for hazard in DRAWN_LAST if profile.level(hazard)}
+        self._apart = {hazard: apart(f"nemesis/{hazard}") for hazard in DRAWN_LAST | PAYOUTS if profile.level(hazard)}
         self._is_disk_full = False
         self.points: list[str] = []
         """The crash points passed so far, in order."""

@@ -55,13 +55,8 @@ class Rates:
     """When a user asked who was told that there is no rate, and when she was told."""
 
 
-class Business(Protocol):
-    """What a business knows of its own payments."""
-
-    @property
-    def kept_cents(self) -> int:
-        """What was paid to it on handsets, less what the operator has given back."""
-        ...
+class Listener(Protocol):
+    """Keeps a tally of its own of what goes over the wire."""
 
     def request(self, request: Delivered) -> None:
         """A request has reached its server."""
@@ -69,6 +64,15 @@ class Business(Protocol):
 
     def answered_with(self, sender: Process | None, request: Delivered, status: int) -> None:
         """A server has answered."""
+        ...
+
+
+class Business(Listener, Protocol):
+    """What a business knows of its own payments."""
+
+    @property
+    def kept_cents(self) -> int:
+        """What was paid to it on handsets, less what the operator has given back."""
         ...
 
 
@@ -96,6 +100,10 @@ class Oracle:
         """What strangers have paid to our agent account at Deriv."""
         self.business: Business | None = None
         """What is known of the business, where there is one."""
+        self.payouts: Listener | None = None
+        """What is known of payouts, where there are any."""
+        self.float_cents = 0
+        """What our PayBill was given to make them with."""
         self.bill_wallets_cents = 0
         """What its payers had when they began."""
         self.heard: list[Heard] = []
@@ -119,8 +127,9 @@ class Oracle:
     def request(self, request: Delivered) -> None:
         """A request has reached its server."""
         path = request.path
-        if self.business is not None:
-            self.business.request(request)
+        for listener in (self.business, self.payouts):
+            if listener is not None:
+                listener.request(request)
         if path.startswith(_CALLBACK):
             self.posted.append((request, None))
             if (reference := self.reference_of(path)) is not None:
@@ -137,8 +146,9 @@ class Oracle:
     def answered(self, sender: Process | None, request: Delivered, status: int) -> None:
         """A server has answered; whether that arrives is another matter. What we said we had taken must not be lost."""
         path = request.path
-        if self.business is not None:
-            self.business.answered_with(sender, request, status)
+        for listener in (self.business, self.payouts):
+            if listener is not None:
+                listener.answered_with(sender, request, status)
         if not path.startswith(_CALLBACK):
             return
         self.posted.append((request, status))

@@ -133,6 +133,22 @@ class Hazard(StrEnum):
     """Requests wait too long, and are carried out all the same."""
     COLLECTIONS = "collections"
     """A business bills, sells and is paid at its PayBill; no fault, but a place for most of those above."""
+    WITHDRAWALS = "withdrawals"
+    """Users withdraw, refused deposits are paid back, and staff decides reviews; a place for most of those above."""
+    PAYOUT_REFUSED = "payout_refused"
+    """The answer to a payout is rubbish, and nothing happened."""
+    PAYOUT_SPOILT = "payout_spoilt"
+    """The answer to a payout is rubbish, and it is made all the same."""
+    PAYOUT_FAILED = "payout_failed"
+    """M-Pesa takes a payout on and does not make it, as for a wallet that would hold too much."""
+    PAYOUT_QUEUED = "payout_queued"
+    """A payout waits too long, we are told so, and it is made all the same."""
+    PAYOUT_FLOAT = "payout_float"
+    """Our account at M-Pesa has too little for some payouts."""
+    STATUS_SPOILT = "status_spoilt"
+    """The answer to a question about a payout is rubbish."""
+    FORGED_RESULT = "forged_result"
+    """Somebody who has learned the address of a payout's Result posts there what he likes."""
 
 
 DRAWN_LAST: Final = frozenset(
@@ -140,8 +156,12 @@ DRAWN_LAST: Final = frozenset(
 )
 """They are drawn after everything else and from chance of their own, so that they move no other draw."""
 _ALL: Final = tuple(Hazard)
+PAYOUTS: Final = frozenset(_ALL[_ALL.index(Hazard.WITHDRAWALS) :])
+"""What happens where users withdraw, and that they do; drawn last of all."""
 OPERATORS: Final = frozenset(_ALL[_ALL.index(Hazard.MOBILE_MONEY) : _ALL.index(Hazard.NO_LIST)])
 """What happens at the operator of mobile money, where it is used at all."""
+_WITHDRAWALS_IN: Final = 5
+"""In one of so many seeds users withdraw."""
 _BUSINESS_IN: Final = 16
 """In one of so many seeds there is a business; it takes as long as several deposits."""
 MERCHANTS: Final = frozenset(_ALL[_ALL.index(Hazard.MERCHANT) : _ALL.index(Hazard.COLLECTIONS)])
@@ -215,7 +235,8 @@ def draw_profile(chance: random.Random) -> Profile:
             if chance.randrange(12) < share:
                 hazards[hazard] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
 
-    draw(hazard for hazard in Hazard if hazard not in DRAWN_LAST and hazard is not Hazard.COLLECTIONS)
+    later = DRAWN_LAST | PAYOUTS | {Hazard.COLLECTIONS}
+    draw(hazard for hazard in Hazard if hazard not in later)
     profile = Profile(
         users=chance.randint(1, 3),
         deposits=chance.randint(1, 2),
@@ -232,4 +253,7 @@ def draw_profile(chance: random.Random) -> Profile:
                 del hazards[hazard]
     if chance.randrange(_BUSINESS_IN) == 0:
         hazards[Hazard.COLLECTIONS] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
+    if chance.randrange(_WITHDRAWALS_IN) == 0:
+        hazards[Hazard.WITHDRAWALS] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
+        draw(hazard for hazard in Hazard if hazard in PAYOUTS - {Hazard.WITHDRAWALS})
     return profile

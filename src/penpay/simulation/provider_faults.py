@@ -27,7 +27,7 @@ from penpay.simulation.nemesis import Notes
 from penpay.simulation.profile import Hazard, Profile
 
 _ANY: Final = tuple(Spoilt)
-_AFTERWARDS: Final = (
+AFTERWARDS: Final = (
     Spoilt.CUT,
     Spoilt.ERROR_500,
     Spoilt.HTML_200,
@@ -62,9 +62,9 @@ def break_daraja(
 
     menu: dict[Hazard, list[Fault]] = {
         Hazard.PUSH_REFUSED: [SpoiltReply(call=DarajaCall.PUSH, reply=one) for one in some(_ANY)],
-        Hazard.PUSH_SPOILT: [SpoiltReply(call=DarajaCall.PUSH, reply=one, done=True) for one in some(_AFTERWARDS)],
+        Hazard.PUSH_SPOILT: [SpoiltReply(call=DarajaCall.PUSH, reply=one, done=True) for one in some(AFTERWARDS)],
         Hazard.QUERY_SPOILT: [SpoiltReply(call=DarajaCall.QUERY, reply=one) for one in some(_ANY)],
-        Hazard.TOKEN_SPOILT: [SpoiltReply(call=DarajaCall.TOKEN, reply=one) for one in some(_AFTERWARDS)],
+        Hazard.TOKEN_SPOILT: [SpoiltReply(call=DarajaCall.TOKEN, reply=one) for one in some(AFTERWARDS)],
         Hazard.SLOW_REPLY: [
             SlowReply(call=call, milliseconds=chance.randint(1_000, 2 * _MINUTE_MS))
             for call in (DarajaCall.PUSH, DarajaCall.QUERY)

@@ -11,6 +11,8 @@ _DUE: Final = """
     SELECT max(due_at, coalesce(lease_until, due_at)) FROM deliveries WHERE NOT dead
     UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM mpesa_requests WHERE due_at IS NOT NULL
     UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM deriv_transfers WHERE due_at IS NOT NULL
+    UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM deriv_withdrawals WHERE due_at IS NOT NULL
+    UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)) FROM mpesa_disbursements WHERE due_at IS NOT NULL
     UNION ALL SELECT due_at FROM webhook_logs WHERE outcome = 'RECEIVED'
     UNION ALL SELECT recorded_at FROM command_batches WHERE pending_rows IS NOT NULL
     UNION ALL SELECT due_at FROM pos_sales WHERE due_at IS NOT NULL
@@ -21,6 +23,8 @@ _LEASES: Final = """
     SELECT lease_until FROM deliveries WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM mpesa_requests WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM deriv_transfers WHERE lease_until IS NOT NULL
+    UNION ALL SELECT lease_until FROM deriv_withdrawals WHERE lease_until IS NOT NULL
+    UNION ALL SELECT lease_until FROM mpesa_disbursements WHERE lease_until IS NOT NULL
 """
 
 

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,6 +47,7 @@ from penpay.simulation.profile import Hazard, Profile, beginning_of, profile_of
 from penpay.simulation.script import Script
 from penpay.simulation.surroundings import begin
 from penpay.simulation.template import (
+    PAYOUTS,
     PIN_LOG2_COST,
     SEEDED_BEFORE,
     Template,
@@ -56,6 +57,9 @@ from penpay.simulation.template import (
     seed_system,
     simulated_settings,
 )
+from penpay.simulation.withdrawals import opening as payouts
+from penpay.simulation.withdrawals.checks import check_withdrawals
+from penpay.simulation.withdrawals.desk import Withdrawals
 from penpay.simulation.world import Unsettled, World
 
 _PROGRAM: Final = logging.getLogger("penpay")
@@ -121,6 +125,8 @@ class Simulator:
             copy_database(self._template.folder, folder)
         if profile.level(Hazard.MERCHANT):
             shutil.copyfile(self._template.folder / MERCHANTS_DATABASE, folder / MERCHANTS_DATABASE)
+        if profile.level(Hazard.WITHDRAWALS):
+            payouts.copy_key(self._template.folder, folder)
         try:
             self._runs += 1
             with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
@@ -157,7 +163,7 @@ class Simulator:
                 keep_trace=keep_trace,
             )
             country, market = self._country(world), self._market(world)
-            business = _business(world)
+            business, withdrawals = _business(world), _withdrawals(world)
             try:
                 loop.run_until_complete(world.live(begin))
                 if country is not None:
@@ -166,6 +172,8 @@ class Simulator:
                     broken.extend(loop.run_until_complete(check_business(business, world.books)))
                 if market is not None:
                     broken.extend(check_market(market, world.books))
+                if withdrawals is not None:
+                    broken.extend(loop.run_until_complete(check_withdrawals(withdrawals, world.books)))
                 broken.extend(loop.run_until_complete(check(world, log.records)))
             except Unsettled as unsettled:
                 broken.extend([str(unsettled), *map(str, log.records)])
@@ -227,6 +235,15 @@ def _business(world: World) -> Business | None:
     return business
 
 
+def _withdrawals(world: World) -> Withdrawals | None:
+    """Who withdraws, if anybody does in this seed."""
+    if not world.profile.level(Hazard.WITHDRAWALS):
+        return None
+    withdrawals = Withdrawals(world)
+    world.beside.append(withdrawals)
+    return withdrawals
+
+
 @contextmanager
 def _undisturbed(*, tidies: bool = False) -> Iterator[None]:
     """No collection in the middle of a run, where it could run what a crash has cut off; afterwards, if `tidies`."""
@@ -273,6 +290,7 @@ def _make_template(folder: Path, operator_app: FastAPI) -> tuple[Template, Membe
     template.seal()
     with _undisturbed(), _errors():
         _make_merchant(folder, settings)
+        _make_payouts(folder, people)
     return template, members
 
 
@@ -283,6 +301,27 @@ def _make_merchant(folder: Path, settings: Settings) -> None:
         loop.close()
     with closing(sqlite3.connect(folder / MERCHANTS_DATABASE)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _make_payouts(folder: Path, people: Sequence[Person]) -> None:
+    settings = payouts.settings_of(simulated_settings(folder / PAYOUTS), folder / PAYOUTS)
+    payouts.prepare(folder, settings.operator_database_url, START)
+    loop = SimLoop(random.Random("template/payouts"))  # noqa: S311  (repeatable on purpose)
+    with sealed(loop, random.Random("template/payouts")):  # noqa: S311  (as above)
+        loop.run_until_complete(_funded(loop, settings, people))
+        loop.close()
+    payouts.seal(folder)
+
+
+async def _funded(loop: SimLoop, settings: Settings, people: Sequence[Person]) -> None:
+    ports = _seeding_ports(loop, "payouts")
+    sandbox = _seeding_sandbox(settings, ports)
+    await sandbox.start()
+    system = System(settings, ports)
+    await system.start_executor()
+    await payouts.fund_everybody(sandbox, system, people, ports)
+    await system.stop()
+    await sandbox.stop()
 
 
 def _seeding_ports(loop: SimLoop, purpose: str) -> Ports:

@@ -21,8 +21,12 @@ Rule: TypeAlias = FaultRule | deriv.FaultRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """One user, one deposit, one process."""
+    """One user, one deposit or withdrawal, one process."""
 
+    withdraws: bool = False
+    """Whether she withdraws instead of depositing."""
+    pays_out: bool = False
+    """Whether M-Pesa pays out in our name, so that refused deposits go back; it does if she withdraws."""
     payer: str = "pays"
     """What the owner of the handset does with a prompt: pays, cancels, errs or sleeps."""
     faults: tuple[tuple[Hazard, Rule], ...] = ()
@@ -42,11 +46,13 @@ class Script:
     def profile(self, *, crashes: bool) -> Profile:
         """The profile that owns up to what happens here, for the invariants: a review needs a cause."""
         hazards = dict.fromkeys((hazard for hazard, _ in self.faults), Level.MILD)
+        if self.withdraws or self.pays_out:
+            hazards[Hazard.WITHDRAWALS] = Level.MILD
         if crashes:
             hazards[Hazard.CRASH] = Level.MILD
         return Profile(
             users=1,
-            deposits=1,
+            deposits=0 if self.withdraws else 1,
             processes=1,
             hazards=hazards,
             old_pending_style=False,

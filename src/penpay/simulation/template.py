@@ -36,6 +36,8 @@ FIRST_MID_E8: Final = 129_50000000
 WALLET_CENTS: Final = 40_000_000
 """Enough for two deposits of the most that may be asked for."""
 AGENT_CENTS: Final = 100_000_00
+PAYOUTS: Final = "payouts"
+"""Below the template's folder: the same databases where users withdraw."""
 DATABASES: Final = ("penpay.db", "operator.db", "deriv.db")
 PEOPLE_AT_MOST: Final = 3
 SEEDED_BEFORE: Final = timedelta(hours=3)
@@ -56,6 +58,8 @@ class Opening:
     """What each subscriber has paid on this day already."""
     lists_payments: bool
     """Whether M-Pesa lists the payments to our number."""
+    source: str
+    """The folder of databases to begin with, below the template's."""
 
 
 def opening_of(seed: int, profile: Profile, at: datetime, max_age: timedelta) -> Opening:
@@ -66,7 +70,8 @@ def opening_of(seed: int, profile: Profile, at: datetime, max_age: timedelta) ->
         age = max_age + timedelta(seconds=chance.randint(-40, 120))
     if profile.level(Hazard.DAILY_LIMIT):
         left_cents = chance.randint(0, 12_000) * 100  # of the order of one deposit
-    return Opening(at, at - age, DAILY_CENTS - left_cents, not profile.level(Hazard.NO_LIST))
+    source = PAYOUTS if profile.level(Hazard.WITHDRAWALS) else ""
+    return Opening(at, at - age, DAILY_CENTS - left_cents, not profile.level(Hazard.NO_LIST), source)
 
 
 def _written(moment: datetime) -> str:
@@ -84,7 +89,7 @@ class Template:
         """Give a seed databases of its own, in which it stands as its world asks for."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in DATABASES:
-            shutil.copyfile(self.folder / name, folder / name)
+            shutil.copyfile(self.folder / opening.source / name, folder / name)
         with closing(sqlite3.connect(folder / "penpay.db")) as connection, connection:
             connection.execute("UPDATE fx_rates SET valid_from = ?", (_written(opening.rate_valid_from),))
         if not opening.lists_payments:

@@ -32,7 +32,7 @@ _EVENTS: Final = """SELECT recorded_at, name, payload ->> 'status' status FROM d
 def as_asked(world: World, books: Books) -> Iterator[str]:
     """I12: every deposit in the books is one that somebody asked for, and was told of in the same words."""
     promises = world.users.promises
-    payments = {payment.id: payment for payment in books.payments()}
+    payments = {payment.id: payment for payment in books.deposits()}
     unclaimed = Counter(_named(body) for body in promises.asked.values())
     unclaimed.subtract(_named(dict(payment.transaction)) for payment in payments.values())
     for (login_id, currency, cents), left in unclaimed.items():
@@ -54,7 +54,7 @@ async def shown(world: World, books: Books) -> list[str]:
     """I12: asked over HTTP, a deposit is shown to its user, in every field, as it stands in the books."""
     broken = []
     people = {person.login_id: person for person in world.template.people}
-    for payment in list(books.payments()):
+    for payment in list(books.deposits()):
         user = people.get(payment.transaction["deriv_login_id"])
         if user is None:
             broken.append(f"I12: {payment.id} is for an account at Deriv that no user has")
@@ -67,14 +67,25 @@ async def shown(world: World, books: Books) -> list[str]:
         if answer.status_code != httpx.codes.OK:
             broken.append(f"I12: {payment.id} is shown to its user as {answer.status_code}")
             continue
-        expected = {**_expected(payment.transaction), "timeline": _timeline(books, payment)}
-        broken.extend(_differences(f"{payment.id} is shown", _object(answer.content), expected))
+        broken.extend(_differences(f"{payment.id} is shown", told_of(answer.content), expected_of(books, payment)))
     return broken
+
+
+def told_of(content: bytes) -> dict[str, Any]:
+    """What a user is told of a transaction, with its rate as a number."""
+    told = _object(content)
+    return {**told, "rate": Fraction(str(told.get("rate")))}
+
+
+def expected_of(books: Books, payment: Payment) -> dict[str, object]:
+    """What she is to be told, read from the books past the product."""
+    return {**_expected(payment.transaction), "timeline": _timeline(books, payment)}
 
 
 def _expected(t: Row) -> dict[str, object]:
     """What is to be told of a transaction, read from its row past the product."""
-    rate = Fraction(t["rate_mid_e8"] * (10_000 + t["rate_spread_bps"]), 10**12)
+    margin = t["rate_spread_bps"] if t["type"] == "DEPOSIT" else -t["rate_spread_bps"]
+    rate = Fraction(t["rate_mid_e8"] * (10_000 + margin), 10**12)
     as_it_stands = ("type", "status", *_ASKED, "usd_cents", "receipt", "failure_code", "recovered_by")
     return {
         **{name: t[name] for name in as_it_stands},

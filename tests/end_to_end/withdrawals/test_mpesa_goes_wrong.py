@@ -269,6 +269,20 @@ async def test_a_forged_success_is_found_out(stage: WithdrawalStage) -> None:
     assert 5_000_000 == (await stage.books()).at_operator_payee
 
 
+async def test_a_forged_success_of_a_payout_m_pesa_never_got_is_for_people(stage: WithdrawalStage) -> None:
+    """The connection broke before M-Pesa heard of it, and somebody posts that it is paid: for a day nobody says so."""
+    stage.fail_at_mpesa(SpoiltReply(call=DarajaCall.B2C, reply=Spoilt.CUT))
+    withdrawal = await stage.started()
+    await stage.base.until(lambda: stage.is_payout(withdrawal, "UNKNOWN"))
+    payout = await stage.payout(withdrawal)
+    await _post(stage, "results", PAYOUT_SOURCE, payout.id, _paid(payout, amount=1_269))
+    assert ("COMPLETED", None, None) == await stage.ended(withdrawal)
+    await stage.base.until(lambda: _is_contradicted(stage), advancing=timedelta(hours=1))
+
+    assert [("DISBURSEMENT_UNRESOLVED", 126_900, "KES")] == await stage.base.reviews()
+    assert 5_000_000 == (await stage.books()).at_operator_payee
+
+
 @pytest.mark.path(saga="withdrawal", step="process", fault="stopped while the payout is out", outcome="COMPLETED")
 async def test_the_process_dies_while_the_payout_is_on_its_way(stage: WithdrawalStage) -> None:
     """Another one takes over on the same database; the phone is paid once."""

@@ -66,6 +66,20 @@ async def test_the_office_sees_what_its_decision_books(each_stage: WithdrawalSta
     assert UNTOUCHED == await stage.books()
 
 
+async def test_dollars_refused_again_can_be_returned_once_more(each_stage: WithdrawalStage) -> None:
+    """The decision to return them is carried out, Deriv refuses them again, and the same review is decided anew."""
+    stage = each_stage
+    withdrawal = await _not_returned(stage)
+    stage.fail_at_deriv(LOCKED, "paymentagent_transfer")
+    await _decide(stage, Decision.RETURN)
+    assert "IN_REVIEW" == (await stage.ended(withdrawal))[0]
+    assert [("NOT_RETURNED", 1_000, "USD")] == await stage.base.reviews()
+    await _decide(stage, Decision.RETURN)
+
+    assert "REVERSED" == (await stage.ended(withdrawal))[0]
+    assert UNTOUCHED == await stage.books()
+
+
 async def test_nobody_approves_her_own_proposal(stage: WithdrawalStage) -> None:
     """Not in capitals either; and without a proposal, or a note, there is nothing to approve."""
     await _not_returned(stage)

@@ -156,9 +156,14 @@ def _take_from_suspense(work: Work, review: Review, transaction: Transaction, si
                 work,
                 user=transaction.user_id,
                 transaction=transaction.id,
-                reference=str(review.id),
+                reference=_reference(review, currency),
                 amount=Money(cents, currency),
             )
+
+
+def _reference(review: Review, currency: Currency) -> str:
+    """What this decision's journal in this currency goes by; the same review may be open, and decided, again."""
+    return f"{review.id}.{review.version}.{currency.value}"
 
 
 def _send(work: Work, review: Review, transaction: Transaction, situation: Situation, policy: PaymentsPolicy) -> None:
@@ -210,6 +215,10 @@ def _suspend(work: Work, review: Review, transaction: Transaction, situation: Si
         amount = Money(situation.held.get(place, 0), currency)
         if amount.cents:
             withdrawal_postings.put_in_suspense(
-                work, user=transaction.user_id, transaction=transaction.id, reference=str(review.id), amount=amount
+                work,
+                user=transaction.user_id,
+                transaction=transaction.id,
+                reference=_reference(review, currency),
+                amount=amount,
             )
             open_review(work, transaction, ReviewReason.NOT_RETURNED, amount, type=transaction.type.value)

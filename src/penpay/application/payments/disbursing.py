@@ -287,11 +287,11 @@ class RecordStatusAskedHandler:
 def ask_again(
     work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject, retry_after_ms: int | None = None
 ) -> None:
-    """Ask about it later, until it is for people; a confirmed payout that cannot be verified stays as it is."""
+    """Ask about it later, until it is for people; so is a payout that nothing but a Result has confirmed."""
     now = work.now
     asked_enough = disbursement.attempts >= TRIES_BEFORE_GIVING_UP
     if asked_enough and now - disbursement.created_at >= DISBURSEMENT_UNRESOLVED_AFTER:
-        if not disbursement.is_final:
+        if disbursement.state is not EvidenceState.FAILED and disbursement.verified_at is None:
             subject.question(
                 work,
                 disbursement,

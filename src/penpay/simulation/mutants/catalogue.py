@@ -15,6 +15,7 @@ from penpay.simulation.mutants.planting import Mutant
 from penpay.simulation.mutants.sending import SENDING
 from penpay.simulation.mutants.serving import SERVING
 from penpay.simulation.mutants.telling import TELLING
+from penpay.simulation.mutants.withdrawing import WITHDRAWING
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *SENDING,
@@ -26,5 +27,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *OPERATING,
 )
 """Those on the page."""
-BY_NAME: Final = MappingProxyType({mutant.name: mutant for mutant in (*MUTANTS, *IDENTITY, *SERVING, *COLLECTING)})
-"""Every bug that can be planted. The last three are not on the page yet, which takes three hunts of each."""
+BY_NAME: Final = MappingProxyType(
+    {mutant.name: mutant for mutant in (*MUTANTS, *IDENTITY, *SERVING, *COLLECTING, *WITHDRAWING)}
+)
+"""Every bug that can be planted. The last four are not on the page yet, which takes three hunts of each."""
