@@ -14,7 +14,7 @@ demo: $(VENV)/runtime.stamp ## run everything on this machine and tell the story
 	@$(BIN)/penpay demo $(if $(ONCE),--once)
 
 test: $(VENV)/dev.stamp ## run every test, on servers of its own; says at the end what could not run
-	@$(BIN)/pytest -n 2 --dist loadscope
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 unit: $(VENV)/dev.stamp ## run the unit tests
 	@$(BIN)/pytest tests/unit

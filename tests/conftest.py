@@ -20,6 +20,8 @@ settings.register_profile("penpay", deadline=None)
 settings.load_profile("penpay")
 
 UNIT = Path(__file__).parent / "unit"
+LONGEST_FIRST = ("simulation", "property", "end_to_end", "third_party", "integration", "contract")
+"""Kinds of tests in the order in which their modules take longest, so that no worker is left with one at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +110,18 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server, so that `-m "not postgresql"` can be trusted."""
+    """Put the longest first, and mark what needs a server, so that `-m "not postgresql"` can be trusted."""
+    items.sort(key=_kind)
     for item in items:
         for engine in ("postgresql", "mariadb", "mysql"):
             if f"{engine}_server" in getattr(item, "fixturenames", ()):
                 item.add_marker(engine)
     matrix.note(items)
+
+
+def _kind(item: pytest.Item) -> int:
+    kind = item.path.relative_to(UNIT.parent).parts[0]
+    return LONGEST_FIRST.index(kind) if kind in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -155,7 +155,10 @@ class RecordCodeAnswerHandler:
         return await withdrawals_footprint({command.withdrawal_id for command in commands}, find)
 
     def handle(self, command: RecordCodeAnswer, work: Work) -> None:
-        """Wait for the user once it was asked for; a refusal ends the withdrawal. Raises LostLicence."""
+        """Wait for the user once it was asked for; a refusal ends the withdrawal. Raises LostLicence.
+
+        An answer that comes when it is over changes nothing.
+        """
         withdrawal, transaction = withdrawal_and_transaction(work, command.withdrawal_id)
         withdrawal.check_fence(command.fence)
         answer, now = command.answer, work.now
@@ -168,7 +171,9 @@ class RecordCodeAnswerHandler:
             code=answer.code,
         )
         confirmed = transaction.status is not TransactionStatus.PENDING
-        if answer.outcome is TransferOutcome.CONFIRMED:
+        if withdrawal.is_final:
+            work.put(DERIV_WITHDRAWALS, withdrawal.id, withdrawal.moved(withdrawal.state, now, due_at=None))
+        elif answer.outcome is TransferOutcome.CONFIRMED:
             due_at = now if confirmed else transaction.rate.expires_at
             asked = replace(withdrawal, code_asked_at=now).moved(withdrawal.state, now, due_at=due_at)
             work.put(DERIV_WITHDRAWALS, asked.id, asked)
@@ -277,8 +282,7 @@ class RecordCreditSearchHandler:
         work.audit(_ACTOR, "deriv_withdrawal.searched", "deriv_withdrawal", withdrawal.id, read=command.read)
         now = work.now
         if withdrawal.is_final:
-            freed = replace(withdrawal, lease_until=None, version=withdrawal.version + 1)
-            work.put(DERIV_WITHDRAWALS, withdrawal.id, freed)
+            work.put(DERIV_WITHDRAWALS, withdrawal.id, withdrawal.moved(withdrawal.state, now, due_at=None))
             return
         too_long = TRANSFER_UNRESOLVED_AFTER if command.read else STATEMENT_UNREADABLE_AFTER
         if now - (withdrawal.sent_at or withdrawal.created_at) >= too_long:
