@@ -1,4 +1,4 @@
-"""C2B confirmations: stored raw before anything is read, then booked; the answer goes out when that is durable.
+"""C2B confirmations: stored as they came, whatever can be read in them, and booked; then they are answered.
 
 Daraja signs nothing. What proves a message is ours is the signed token in its path and the address it comes from; what
 it claims is booked all the same, UNVERIFIED until M-Pesa's own list or statement says so too. A message whose account

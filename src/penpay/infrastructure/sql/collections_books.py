@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, false, select, true, tuple_
+from sqlalchemy import Select, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.collections.queries import InvoiceFilter, Page
@@ -215,9 +215,3 @@ async def _credit_notes(connection: AsyncConnection, invoice_id: InvoiceId, numb
         )
         for row in await fetch(connection, statement)
     ]
-
-
-async def customer_numbers(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, str]:
-    """The numbers of customers."""
-    statement = select(customers.c.id, _NUMBER).where(customers.c.id.in_(ids) if ids else false())
-    return {row.id: row.customer_number for row in await fetch(connection, statement)}
