@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from tests.servers import mariadb, mysql, postgresql
 from tests.servers.process import Unavailable
 from tests.support import matrix, network
 from tests.support.not_run import not_run, skip_not_run
+from tests.support.schema import create_schema_aside
 
 # A slow moment of a shared machine is no counter-example.
 settings.register_profile("penpay", deadline=None)
@@ -73,8 +75,8 @@ def fresh_mysql_url(mysql_server: mysql.MysqlServer) -> Iterator[str]:
     yield from _fresh(mysql_server)
 
 
-def _fresh(server: mysql.MysqlServer) -> Iterator[str]:
-    name = server.create_database()
+def _fresh(server: mysql.MysqlServer, template: str | None = None) -> Iterator[str]:
+    name = server.create_database(template)
     yield server.url(name)
     server.drop_database(name)
 
@@ -83,6 +85,68 @@ def _fresh(server: mysql.MysqlServer) -> Iterator[str]:
 def fresh_sqlite_url(tmp_path: Path) -> str:
     """The address of a SQLite database that does not exist yet, in a directory of its own."""
     return f"sqlite+aiosqlite:///{tmp_path / 'penpay.sqlite3'}"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema and nothing else, migrated once and copied for each test that wants it."""
+    path = tmp_path_factory.mktemp("schema") / "penpay.sqlite3"
+    create_schema_aside(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: postgresql.PostgresqlServer) -> str:
+    """The name of such a database on PostgreSQL."""
+    name = postgresql_server.create_database()
+    create_schema_aside(postgresql_server.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb(mariadb_server: mysql.MysqlServer) -> str:
+    """The name of such a database on MariaDB."""
+    return _migrated(mariadb_server)
+
+
+@pytest.fixture(scope="session")
+def migrated_mysql(mysql_server: mysql.MysqlServer) -> str:
+    """The name of such a database on MySQL."""
+    return _migrated(mysql_server)
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The address of a SQLite database that holds the schema and nothing else, and lives for one test."""
+    copy = tmp_path / "penpay.sqlite3"
+    shutil.copyfile(migrated_sqlite, copy)
+    return f"sqlite+aiosqlite:///{copy}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: postgresql.PostgresqlServer, migrated_postgresql: str) -> Iterator[str]:
+    """The address of such a database on PostgreSQL."""
+    name = postgresql_server.create_database(template=migrated_postgresql)
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: mysql.MysqlServer, migrated_mariadb: str) -> Iterator[str]:
+    """The address of such a database on MariaDB."""
+    yield from _fresh(mariadb_server, migrated_mariadb)
+
+
+@pytest.fixture
+def mysql_url(mysql_server: mysql.MysqlServer, migrated_mysql: str) -> Iterator[str]:
+    """The address of such a database on MySQL."""
+    yield from _fresh(mysql_server, migrated_mysql)
+
+
+def _migrated(server: mysql.MysqlServer) -> str:
+    name = server.create_database()
+    create_schema_aside(server.url(name))
+    return name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 @pytest.mark.parametrize("name", EVERY)
 async def test_only_expired_idempotency_keys_are_forgotten(name: str, request: pytest.FixtureRequest) -> None:
     """A key that has run out goes; one with a minute left stays and still replays its answer."""
-    engine = open_engine(request.getfixturevalue(f"fresh_{name}_url"))
+    engine = open_engine(request.getfixturevalue(f"{name}_url"))
     await upgrade(engine)
     rows = [
         {

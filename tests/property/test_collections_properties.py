@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -39,7 +38,6 @@ from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.infrastructure.sql.collections_statements import SqlStatements
 from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
 from tests.contract.collections.stage import OTHER, STAFF, Stage, opened
-from tests.contract.sql.world import create_schema
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresqlServer
 from tests.support.ports import MORNING
@@ -305,24 +303,16 @@ def proven(make: Callable[[], Business], *, examples: int, steps: int) -> None:
     )
 
 
-def finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end on a loop of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_books_hold_after_anything(tmp_path: Path) -> None:
+def test_the_books_hold_after_anything(migrated_sqlite: Path, tmp_path: Path) -> None:
     """On SQLite: long stories of bills, payments, repeats, reversals, refunds, sales and corrections."""
-    template = tmp_path / "template.sqlite3"
-    finish(create_schema(f"sqlite+aiosqlite:///{template}"))
 
     def make() -> Business:
         path = tmp_path / "business.sqlite3"
         for old in tmp_path.glob("business.sqlite3*"):
             old.unlink()
-        shutil.copyfile(template, path)
+        shutil.copyfile(migrated_sqlite, path)
         return Business(f"sqlite+aiosqlite:///{path}", lambda: None)
 
     proven(make, examples=25, steps=30)
@@ -330,20 +320,16 @@ def test_the_books_hold_after_anything(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_books_hold_on_postgresql(postgresql_server: PostgresqlServer) -> None:
+def test_the_books_hold_on_postgresql(postgresql_server: PostgresqlServer, migrated_postgresql: str) -> None:
     """The same on PostgreSQL, shorter."""
-    template = postgresql_server.create_database()
-    finish(create_schema(postgresql_server.url(template)))
-    _on_server(postgresql_server, template)
+    _on_server(postgresql_server, migrated_postgresql)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_books_hold_on_mariadb(mariadb_server: MysqlServer) -> None:
+def test_the_books_hold_on_mariadb(mariadb_server: MysqlServer, migrated_mariadb: str) -> None:
     """The same on MariaDB, shorter."""
-    template = mariadb_server.create_database()
-    finish(create_schema(mariadb_server.url(template)))
-    _on_server(mariadb_server, template)
+    _on_server(mariadb_server, migrated_mariadb)
 
 
 def _on_server(server: PostgresqlServer | MysqlServer, template: str) -> None:

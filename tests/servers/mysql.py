@@ -43,7 +43,7 @@ class MysqlServer:
         return address.render_as_string(hide_password=False)
 
     def create_database(self, template: str | None = None) -> str:
-        """Create a database and return its name: empty, or with the tables, triggers and version of `template`."""
+        """Create a database and return its name: empty, or with the tables, rows and triggers of `template`."""
         name = f"{self._run}_{next(self._numbers)}"
         # As most servers have it by themselves: what must not be folded cannot rely on its database.
         self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
@@ -92,7 +92,8 @@ class MysqlServer:
         tables = [name for (name,) in self.execute("SHOW TABLES", template)]
         made = ["SET foreign_key_checks = 0"]
         made += [self.execute(f"SHOW CREATE TABLE `{name}`", template)[0][1] for name in tables]
-        made.append(f"INSERT INTO alembic_version SELECT * FROM `{template}`.alembic_version")
+        filled = [name for name in tables if self.execute(f"SELECT 1 FROM `{name}` LIMIT 1", template)]
+        made += [f"INSERT INTO `{name}` SELECT * FROM `{template}`.`{name}`" for name in filled]
         triggers = self.execute(
             "SELECT trigger_name, action_timing, event_manipulation, event_object_table, action_statement"
             f" FROM information_schema.triggers WHERE trigger_schema = '{template}'"

@@ -32,12 +32,12 @@ async def stage(
     request: pytest.FixtureRequest, post_office: PostOffice, gateway: ScriptedDaraja
 ) -> AsyncIterator[Stage]:
     """A user with a deposit that has failed, on one engine after the other."""
-    async with opened(request.getfixturevalue(f"fresh_{request.param}_url"), post_office, gateway) as made:
+    async with opened(request.getfixturevalue(f"{request.param}_url"), post_office, gateway) as made:
         yield made
 
 
 @pytest.fixture
-async def small_stage(fresh_sqlite_url: str, post_office: PostOffice, gateway: ScriptedDaraja) -> AsyncIterator[Stage]:
+async def small_stage(sqlite_url: str, post_office: PostOffice, gateway: ScriptedDaraja) -> AsyncIterator[Stage]:
     """The same on SQLite."""
-    async with opened(fresh_sqlite_url, post_office, gateway) as made:
+    async with opened(sqlite_url, post_office, gateway) as made:
         yield made

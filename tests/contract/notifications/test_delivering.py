@@ -74,9 +74,9 @@ async def test_two_workers_deliver_a_message_once(stage: Stage) -> None:
     assert (1, 1) == (len(stage.gateway.to(GATEWAY)), len(stage.post_office.mails))
 
 
-async def test_what_nobody_carries_is_kept_and_can_be_read(fresh_sqlite_url: str) -> None:
+async def test_what_nobody_carries_is_kept_and_can_be_read(sqlite_url: str) -> None:
     """Without settings nothing is sent, and nothing waits."""
-    async with opened(fresh_sqlite_url, None, None) as stage:
+    async with opened(sqlite_url, None, None) as stage:
         kept = await stage.messages(await stage.failed_deposit())
         assert 0 == await stage.deliver()
 

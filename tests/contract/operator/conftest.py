@@ -7,14 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.operator.stage import Stage, opened
-from tests.support.engines import EVERY
-
-
-@pytest.fixture(params=EVERY)
-def url(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database."""
-    address: str = request.getfixturevalue(f"fresh_{request.param}_url")
-    return address
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -35,7 +36,7 @@ async def results() -> AsyncIterator[Results]:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
+def make_world(tmp_path: Path, migrated_sqlite: Path, receiver: Receiver) -> WorldMaker:
     """Opens worlds one after another, each on a new database unless it keeps the last one."""
     made = 0
 
@@ -47,7 +48,10 @@ def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
     ) -> AbstractAsyncContextManager[World]:
         nonlocal made
         made += not keep
-        return opened(f"sqlite+aiosqlite:///{tmp_path / f'operator-{made}.sqlite3'}", receiver, switches, policy)
+        file = tmp_path / f"operator-{made}.sqlite3"
+        if not keep:
+            shutil.copyfile(migrated_sqlite, file)
+        return opened(f"sqlite+aiosqlite:///{file}", receiver, switches, policy)
 
     return make
 
@@ -55,7 +59,7 @@ def make_world(tmp_path: Path, receiver: Receiver) -> WorldMaker:
 @pytest.fixture(params=EVERY)
 def each_engine(request: pytest.FixtureRequest) -> str:
     """The address of an empty database, on one engine after the other."""
-    url: str = request.getfixturevalue(f"fresh_{request.param}_url")
+    url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from tests.contract.sql.commands import Move, wallet
-from tests.contract.sql.world import create_schema, opened
+from tests.contract.sql.world import opened
 from tests.servers.mysql import MysqlServer
 from tests.support.engines import MYSQL
+from tests.support.schema import create_schema
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "databases.md"
 A, B = wallet(1), wallet(2)

@@ -14,7 +14,6 @@ from penpay.application.shared.executor import ClaimedDelivery, Executor
 from penpay.application.shared.idempotency import IdempotencyKey
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.ledger import EntryAppender, JournalRepository, WalletRepository
-from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.shared import IdempotencyRepository, OutboxRepository
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import SystemRandom, UuidV7
@@ -26,15 +25,6 @@ TABLES = (
     *("command_batches", "idempotency_keys", "domain_events", "deliveries", "audit_logs"),
     *("ledger_accounts", "ledger_journals", "ledger_entries"),
 )
-
-
-async def create_schema(url: str) -> None:
-    """Every table and trigger, as the migrations make them on an empty database."""
-    engine = open_engine(url)
-    try:
-        await upgrade(engine)
-    finally:
-        await engine.dispose()
 
 
 def schema() -> Schema:

@@ -8,31 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.collections.shop import Shop
-from tests.end_to_end.deposits import conftest
 from tests.end_to_end.deposits.stage import staged
 from tests.support.engines import EVERY
 
-migrated_files = conftest.migrated_files
-migrated_postgresql = conftest.migrated_postgresql
-migrated_postgresql_url = conftest.migrated_postgresql_url
-migrated_mariadb = conftest.migrated_mariadb
-migrated_mariadb_url = conftest.migrated_mariadb_url
-migrated_mysql = conftest.migrated_mysql
-migrated_mysql_url = conftest.migrated_mysql_url
-
 
 @pytest.fixture
-async def shop(tmp_path: Path, migrated_files: tuple[Path, Path]) -> AsyncIterator[Shop]:
+async def shop(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Shop]:
     """A business whose books are in SQLite, and which looks into M-Pesa's list."""
-    async with staged(tmp_path, database_url=None, migrated=migrated_files, pull="on") as stage:
+    async with staged(tmp_path, database_url=None, migrated=migrated_sqlite, pull="on") as stage:
         yield Shop(stage)
 
 
 @pytest.fixture(params=EVERY)
-async def each_shop(
-    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
-) -> AsyncIterator[Shop]:
+async def each_shop(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Shop]:
     """A business on one engine after the other."""
-    url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
-    async with staged(tmp_path, database_url=url, migrated=migrated_files) as stage:
+    url = None if request.param == "sqlite" else request.getfixturevalue(f"{request.param}_url")
+    async with staged(tmp_path, database_url=url, migrated=migrated_sqlite) as stage:
         yield Shop(stage)

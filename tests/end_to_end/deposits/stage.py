@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -338,9 +338,9 @@ def read(response: httpx.Response) -> dict[str, Any]:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, *, database_url: str | None, migrated: Sequence[Path], pull: Literal["on", "off"] = "off"
+    folder: Path, *, database_url: str | None, migrated: Path, pull: Literal["on", "off"] = "off"
 ) -> AsyncIterator[Stage]:
-    """Everything running and seeded; `migrated` are the embedded databases' files with their schema, to be copied.
+    """Everything running and seeded; `migrated` is an embedded database with its schema, to be copied.
 
     Without the `pull` what is lost stays lost, unless a story asks for M-Pesa's list itself.
     """
@@ -351,8 +351,8 @@ async def staged(
         http=lambda: httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=5), verify=_NO_AUTHORITIES),
     )
     daraja_port, deriv_port, api_port = free_port(), free_port(), free_port()
-    for file in migrated:
-        shutil.copyfile(file, folder / file.name)
+    for name in ("penpay.db", "operator.db"):
+        shutil.copyfile(migrated, folder / name)
     settings = demo_settings(folder, ports, api_port=api_port, daraja_port=daraja_port, deriv_port=deriv_port)
     changed = settings.model_copy(
         update={

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.deposits import conftest
 from tests.end_to_end.deposits.stage import staged
 from tests.end_to_end.ending import Opening, check_ending
 from tests.end_to_end.withdrawals.stage import HER_DOLLARS, OUR_SHILLINGS, WithdrawalStage
 from tests.support.engines import EVERY
 
-migrated_files = conftest.migrated_files
-migrated_postgresql = conftest.migrated_postgresql
-migrated_postgresql_url = conftest.migrated_postgresql_url
-migrated_mariadb = conftest.migrated_mariadb
-migrated_mariadb_url = conftest.migrated_mariadb_url
-migrated_mysql = conftest.migrated_mysql
-migrated_mysql_url = conftest.migrated_mysql_url
-
 
 @asynccontextmanager
-async def _with_funds(folder: Path, url: str | None, migrated: Sequence[Path]) -> AsyncIterator[WithdrawalStage]:
+async def _with_funds(folder: Path, url: str | None, migrated: Path) -> AsyncIterator[WithdrawalStage]:
     async with staged(folder, database_url=url, migrated=migrated) as made:
         stage = WithdrawalStage(made)
         await stage.give_funds()
@@ -33,20 +24,20 @@ async def _with_funds(folder: Path, url: str | None, migrated: Sequence[Path]) -
 
 @pytest.fixture
 async def stage(
-    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path
 ) -> AsyncIterator[WithdrawalStage]:
     """A stage whose System keeps its books in SQLite."""
-    async with _with_funds(tmp_path, None, migrated_files) as made:
+    async with _with_funds(tmp_path, None, migrated_sqlite) as made:
         yield made
         await check_ending(request.node, made.base, Opening(dollars=HER_DOLLARS, shillings=OUR_SHILLINGS))
 
 
 @pytest.fixture(params=EVERY)
 async def each_stage(
-    request: pytest.FixtureRequest, tmp_path: Path, migrated_files: tuple[Path, Path]
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path
 ) -> AsyncIterator[WithdrawalStage]:
     """A stage on one engine after the other."""
-    url = None if request.param == "sqlite" else request.getfixturevalue(f"migrated_{request.param}_url")
-    async with _with_funds(tmp_path, url, migrated_files) as made:
+    url = None if request.param == "sqlite" else request.getfixturevalue(f"{request.param}_url")
+    async with _with_funds(tmp_path, url, migrated_sqlite) as made:
         yield made
         await check_ending(request.node, made.base, Opening(dollars=HER_DOLLARS, shillings=OUR_SHILLINGS))

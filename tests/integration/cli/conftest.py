@@ -68,8 +68,7 @@ def empty(request: pytest.FixtureRequest) -> Terminal:
     return Terminal({**SETTINGS, "DATABASE_URL": url})
 
 
-@pytest.fixture
-def terminal(empty: Terminal) -> Terminal:
+@pytest.fixture(params=EVERY)
+def terminal(request: pytest.FixtureRequest) -> Terminal:
     """A terminal on a migrated database."""
-    empty.run("db", "migrate")
-    return empty
+    return Terminal({**SETTINGS, "DATABASE_URL": request.getfixturevalue(f"{request.param}_url")})

@@ -199,12 +199,10 @@ def read(response: httpx.Response) -> dict[str, Any]:
 
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[Stage]:
-    """A stage with User One, User Two and a rate of 129.50 on a new database."""
+    """A stage with User One, User Two and a rate of 129.50 on a database with nothing else."""
     clock, random = SystemClock(), SystemRandom()
     ids = UuidV7(clock, random)
     engine = open_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
     executor = Executor(
         database=SqlDatabase(engine, _schema(clock, random)),
         clock=clock,

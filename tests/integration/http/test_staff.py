@@ -47,7 +47,7 @@ async def test_a_browser_logs_in_acts_and_logs_out(office: Office) -> None:
     assert 401 == stolen.status_code
 
 
-async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(office: Office, migrated_url: str) -> None:
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(office: Office, sqlite_url: str) -> None:
     """HttpOnly and SameSite=Strict, for as long as the session; Secure and bound to the host in production."""
     async with office.client() as browser:
         name, token, told = cookie(await browser.post("/api/staff/login", json=LOGIN))
@@ -57,7 +57,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(office: Off
         "MPESA_BASE_URL": "https://api.safaricom.co.ke",
         "DERIV_ENDPOINT": "wss://ws.derivws.com",
     }
-    async with opened(migrated_url, seed=2, changes=production) as live, live.client() as browser:
+    async with opened(sqlite_url, seed=2, changes=production) as live, live.client() as browser:
         live_name, _, live_told = cookie(await browser.post("/api/staff/login", json=LOGIN))
 
     common = {

@@ -10,7 +10,7 @@ from tests.integration.operator.stage import Stage, opened
 
 
 @pytest.fixture
-async def stage(fresh_sqlite_url: str) -> AsyncIterator[Stage]:
+async def stage(sqlite_url: str) -> AsyncIterator[Stage]:
     """An operator with open rules, without anybody."""
-    async with opened(fresh_sqlite_url) as made:
+    async with opened(sqlite_url) as made:
         yield made

@@ -193,10 +193,10 @@ async def test_an_agent_is_paid_the_commission_she_has_earned(stage: Stage) -> N
     assert (await town.boss.get("/admin/reconciliation"))["differenceCents"] == 0
 
 
-async def test_above_the_limit_a_second_administrator_decides(fresh_sqlite_url: str) -> None:
+async def test_above_the_limit_a_second_administrator_decides(sqlite_url: str) -> None:
     """Float is asked for, not assigned, until somebody else than the asker approves; then it is done once."""
     policy = replace(OPEN_POLICY, approval_above=Money(10_000_00, Currency.KES))
-    async with opened(fresh_sqlite_url, policy=policy) as stage:
+    async with opened(sqlite_url, policy=policy) as stage:
         town = await stage.town()
         second = await stage.administrator(town.boss, "second", "finance")
         care = await stage.administrator(town.boss, "care", "customer_care")

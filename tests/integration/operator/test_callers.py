@@ -50,9 +50,9 @@ async def test_nobody_becomes_the_first_administrator_from_elsewhere(stage: Stag
     assert made.status_code == 200
 
 
-async def test_where_no_secret_is_set_none_opens_the_door(fresh_sqlite_url: str) -> None:
+async def test_where_no_secret_is_set_none_opens_the_door(sqlite_url: str) -> None:
     """An empty header is not the secret that is not there."""
-    async with opened(fresh_sqlite_url, secret=None) as stage:
+    async with opened(sqlite_url, secret=None) as stage:
         abroad = stage.caller(peer=FOREIGN)
         for given in ("", "None"):
             answer = await abroad.call("POST", "/user/administrator", FIRST, X_Bootstrap_Secret=given)

@@ -115,9 +115,9 @@ async def test_a_quote_tells_name_and_price_and_moves_nothing(stage: Stage) -> N
     assert await town.one.balance() == before
 
 
-async def test_where_pins_are_required_nothing_moves_without_the_right_one(fresh_sqlite_url: str) -> None:
+async def test_where_pins_are_required_nothing_moves_without_the_right_one(sqlite_url: str) -> None:
     """Three wrong ones lock it; customer care takes the lock off, and a new PIN is set."""
-    async with opened(fresh_sqlite_url, policy=_pins_alone()) as stage:
+    async with opened(sqlite_url, policy=_pins_alone()) as stage:
         town = await _with_pins(stage)
 
         assert await town.one.refused("/transaction/transfer", **SEND) == (401, "pin_required")

@@ -9,10 +9,10 @@ from tests.integration.operator.stage import MOVED, email, opened, person, read
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["form", "json"])
 async def test_the_client_script_runs_from_the_first_administrator_to_the_statement(
-    fresh_sqlite_url: str, *, as_json: bool
+    sqlite_url: str, *, as_json: bool
 ) -> None:
     """Float is assigned, handed down, deposited, sent and taken out; every answer has its promised shape."""
-    async with opened(fresh_sqlite_url, as_json=as_json) as stage:
+    async with opened(sqlite_url, as_json=as_json) as stage:
         nobody = stage.caller()
         for user_type, name in (
             ("administrator", "boss"),
@@ -89,9 +89,9 @@ async def test_the_client_script_runs_from_the_first_administrator_to_the_statem
             assert {row["userId"] for row in statement["data"]["transactions"]} == {one.user_id}
 
 
-async def test_the_mini_statement_shows_the_newest_five(fresh_sqlite_url: str) -> None:
+async def test_the_mini_statement_shows_the_newest_five(sqlite_url: str) -> None:
     """A sixth transaction pushes the first one out."""
-    async with opened(fresh_sqlite_url) as stage:
+    async with opened(sqlite_url) as stage:
         town = await stage.town()
         for amount in range(11, 17):
             await town.one.post(

@@ -50,7 +50,9 @@ UNREADABLE: Final = Amount(None, readable=False)
 
 def plain_text(value: object) -> str | None:
     """The text of a JSON number or string; None for anything else, truth values included."""
-    return str(value) if type(value) is int or isinstance(value, str | Decimal) else None
+    if type(value) is str:
+        return value
+    return str(value) if type(value) is int or isinstance(value, Decimal) else None
 
 
 def amount(value: object) -> Amount:
@@ -63,7 +65,7 @@ def amount(value: object) -> Amount:
     text = plain_text(value)
     if text is None:
         return UNREADABLE
-    record = _AMOUNT_RECORD.fullmatch(text)
+    record = _AMOUNT_RECORD.fullmatch(text) if text.startswith("{") else None
     return _signed(text, Currency.KES) if record is None else _recorded(record)
 
 
@@ -120,7 +122,9 @@ def receipt(value: object) -> str | None:
 
 def person_text(value: object) -> str:
     """At most 100 printable characters somebody typed: a name, a bill reference. Personal data; "" if there is none."""
-    text = plain_text(value) or ""
+    text = plain_text(value)
+    if not text:
+        return ""
     if len(text) <= _PERSON_CHARACTERS and text.isprintable():
         return " ".join(text.split())
     printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _PERSON_CHARACTERS])

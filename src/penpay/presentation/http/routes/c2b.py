@@ -11,7 +11,6 @@ from typing import Final
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penpay.application.collections.doors import Message, Verdict
@@ -25,6 +24,7 @@ from penpay.presentation.http.system import system_of
 _PATHS: Final = re.compile(
     r"/api/webhooks/(?:mpesa(?P<bare_validation>/validation)?|c2b/(?P<token>[^/]+)/(?P<message>confirmation|validation))"
 )
+_JSON: Final = (b"content-type", b"application/json")
 _CONFIRMED: Final = b'{"ResultCode":0,"ResultDesc":"Success"}'
 _VERDICTS: Final[Mapping[Verdict, bytes]] = {
     verdict: orjson.dumps(
@@ -49,12 +49,15 @@ class C2bMessages:
 async def _take(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
     try:
-        response = Response(await _answer(request), media_type="application/json")
+        answer = await _answer(request)
     except DomainError as refused:
-        response = refusal(request, refused)
+        await refusal(request, refused)(scope, receive, send)
     except ClientDisconnect:
         return
-    await response(scope, receive, send)
+    else:
+        headers = (_JSON, (b"content-length", b"%d" % len(answer)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
 
 async def _answer(request: Request) -> bytes:
