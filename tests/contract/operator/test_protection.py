@@ -11,9 +11,7 @@ from uuid import UUID
 import pytest
 
 from penpay.application.mobile_money.approving import Actor, Decide
-from penpay.application.mobile_money.care import (
-    EditCustomer,
-)
+from penpay.application.mobile_money.care import EditCustomer, SetPin
 from penpay.application.mobile_money.cash_out import BuyFloat
 from penpay.application.mobile_money.moving import Move, PinAnswer
 from penpay.application.mobile_money.registration import RegisterMerchant
@@ -90,12 +88,41 @@ async def test_money_moves_with_the_right_pin_and_three_wrong_ones_lock_it(stric
     assert any("You have 2 attempts left" in text for text in await strict.texts("agent"))
 
 
+async def test_a_pin_that_was_compared_before_it_was_changed_moves_nothing(strict: Stage) -> None:
+    """Neither the old PIN when another one was set meanwhile, nor one whose lock was taken off; no guess is counted."""
+    operator, agent = strict.process.operator, strict.people["agent"]
+    await operator.set_pin(agent.id, "1234", None)
+    right, wrong = [await operator.pin_answer(agent.id, pin) for pin in ("1234", "9999")]
+
+    async def refused(pin: PinAnswer | None) -> None:
+        with pytest.raises(WrongPin):
+            await strict.do(replace(strict.moving(DEPOSIT, "agent", "first", kes(100)), pin=pin))
+
+    await operator.set_pin(agent.id, "4321", "1234")
+    for _ in range(3):
+        await refused(right)
+        await refused(wrong)
+    with pytest.raises(WrongPin):
+        await strict.do(SetPin(customer_id=agent.id, pin_hash="another", old=right))
+    fresh = await operator.pin_answer(agent.id, "4321")
+    await strict.do(EditCustomer(customer_id=agent.id, by=strict.administrator.id, unlock_pin=True, known=agent))
+    await refused(fresh)
+
+    assert 0 == await strict.cents("first")
+    await operator.set_pin(agent.id, "4321", None)
+    await strict.do(
+        replace(strict.moving(DEPOSIT, "agent", "first", kes(100)), pin=await operator.pin_answer(agent.id, "4321"))
+    )
+    assert 100_00 == await strict.cents("first")
+
+
 async def test_limits_follow_the_tier(strict: Stage) -> None:
     """BASIC: 30,000 a transaction, 60,000 a day, 50,000 in the account; the day begins at midnight in Nairobi."""
     first = strict.people["first"]
 
     async def send(operation: Operation, source: str, target: str, shillings: int) -> None:
-        await strict.do(replace(strict.moving(operation, source, target, kes(shillings)), pin=PinAnswer.RIGHT))
+        right = PinAnswer(right=True, compared_with=None)
+        await strict.do(replace(strict.moving(operation, source, target, kes(shillings)), pin=right))
 
     with pytest.raises(LimitExceeded):
         await send(DEPOSIT, "agent", "first", 50_001)

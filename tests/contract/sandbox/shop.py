@@ -161,7 +161,7 @@ async def wish(world: World, msisdn: str, shillings: int, account: str = "ACC-1"
         target=Address.short_code(PAYBILL),
         amount=kes(shillings),
         bill_reference=account,
-        pin=PinAnswer.RIGHT,
+        pin=PinAnswer(right=True, compared_with=payer.pin_hash),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from penpay.application.mobile_money.approving import Actor, administrator, do_or_ask
+from penpay.application.mobile_money.moving import PinAnswer
 from penpay.application.mobile_money.registration import claim
 from penpay.application.mobile_money.rows import (
     ADDRESSES,
@@ -106,7 +107,7 @@ class SetPin:
 
     customer_id: CustomerId
     pin_hash: str
-    old_is_right: bool | None
+    old: PinAnswer | None
     """None: there was none, as far as the asker knew."""
 
 
@@ -118,13 +119,18 @@ class SetPinHandler:
         return Footprint().add(CUSTOMERS, *(command.customer_id for command in commands))
 
     def handle(self, command: SetPin, work: Work) -> Refused | None:
-        """Raises Unauthorized, PinLocked; a wrong old PIN is counted and refused with WrongPin."""
+        """Raises Unauthorized, PinLocked; a wrong old PIN is counted and refused with WrongPin.
+
+        Raises WrongPin, and counts nothing, when her PIN was changed since the old one was compared.
+        """
         customer = work.get(CUSTOMERS, command.customer_id)
         if customer is None or not customer.status.may_log_in:
             raise Unauthorized
         if customer.pin_locked:
             raise PinLocked
-        if customer.pin_hash is not None and not command.old_is_right:
+        if command.old is not None and not command.old.is_about(customer):
+            raise WrongPin("The PIN was changed while this waited.")
+        if customer.pin_hash is not None and not (command.old is not None and command.old.right):
             after = customer.enter_wrong_pin(self._policy)
             work.put(CUSTOMERS, customer.id, after)
             work.audit(f"customer:{customer.id}", "pin.wrong", "customer", customer.id, wrong_pins=after.wrong_pins)

@@ -7,8 +7,7 @@ come through here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penpay.application.mobile_money import messages, notices
@@ -74,11 +73,17 @@ _BARRED: Final[Mapping[Bar, type[DomainError]]] = {
 }
 
 
-class PinAnswer(Enum):
+@dataclass(frozen=True, slots=True)
+class PinAnswer:
     """What comparing the PIN has shown; that takes too long for a unit of work, so it is done before."""
 
-    RIGHT = "right"
-    WRONG = "wrong"
+    right: bool
+    compared_with: str | None = field(repr=False)
+    """The stored PIN it was held against; of another one that was set since then the answer says nothing."""
+
+    def is_about(self, customer: Customer) -> bool:
+        """Whether she still has that PIN."""
+        return self.compared_with == customer.pin_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,10 +381,15 @@ def acting(work: Work, customer: CustomerId) -> Customer:
 def check_pin_answer(
     work: Work, customer: Customer, answer: PinAnswer | None, policy: OperatorPolicy
 ) -> Refused | None:
-    """Count a wrong PIN and refuse; raises PinRequired and PinLocked. A right one is forgotten by the payment."""
+    """Count a wrong PIN and refuse; raises PinRequired and PinLocked. Wrong ones are forgotten by a payment.
+
+    Raises WrongPin, and counts nothing, when another PIN was set or hers taken off since it was compared.
+    """
     if customer.pin_locked and answer is not None:
         raise PinLocked
-    if answer is PinAnswer.WRONG:
+    if answer is not None and not answer.is_about(customer):
+        raise WrongPin("The PIN was changed while this waited.")
+    if answer is not None and not answer.right:
         after = customer.enter_wrong_pin(policy)
         work.put(CUSTOMERS, customer.id, after)
         work.audit(f"customer:{customer.id}", "pin.wrong", "customer", customer.id, wrong_pins=after.wrong_pins)

@@ -189,9 +189,9 @@ class Operator:
 
     async def set_pin(self, customer_id: CustomerId, new: str, old: str | None) -> None:
         """The first PIN, or another one. Raises InvalidPin, WrongPin, PinLocked."""
-        right = None if old is None else await self.pin_answer(customer_id, old) is PinAnswer.RIGHT
+        answer = await self.pin_answer(customer_id, old)
         hashed = await self._secrets.hasher.hash(check_pin(new))
-        await self.do(care.SetPin(customer_id=customer_id, pin_hash=hashed, old_is_right=right))
+        await self.do(care.SetPin(customer_id=customer_id, pin_hash=hashed, old=answer))
 
     async def require(self, address: Address) -> Customer:
         """The customer at an address. Raises CustomerNotFound."""
@@ -319,7 +319,7 @@ class Operator:
         check_pin(pin)
         stored = customer.pin_hash
         right = stored is not None and await self._secrets.hasher.matches(pin, stored)
-        return PinAnswer.RIGHT if right else PinAnswer.WRONG
+        return PinAnswer(right, compared_with=stored)
 
     async def _push(self, checkout_request_id: str) -> StkPush:
         push = await self.books.push(checkout_request_id)

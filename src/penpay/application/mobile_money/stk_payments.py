@@ -151,19 +151,21 @@ class AnswerPushHandler:
         elif push.customer_id is None:
             raise CustomerNotFound
         else:
-            push = self._by_pin(push, command, work)
+            push = self._by_pin(push, command.merchant, command.answer, work)
         work.put(STK_PUSHES, push.checkout_request_id, push)
         if push.customer_id is not None:
             work.put(CUSTOMERS, push.customer_id, _payer(work, push).close_prompt())
         _note(push, work)
         return push
 
-    def _by_pin(self, push: StkPush, command: AnswerPush, work: Work) -> StkPush:
-        payer, merchant = _payer(work, push), command.merchant
+    def _by_pin(self, push: StkPush, merchant: Merchant, answer: PinAnswer, work: Work) -> StkPush:
+        payer = _payer(work, push)
         target = work.get(CUSTOMERS, merchant.customer_id)
         if target is None:
             raise CustomerNotFound
-        if not payer.pin_locked and command.answer is PinAnswer.WRONG:
+        if not payer.pin_locked and not answer.is_about(payer):
+            return push.fail(WRONG_PIN, work.now)  # her PIN was changed while this waited; nothing was guessed
+        if not payer.pin_locked and not answer.right:
             return self._wrong_pin(push, payer, work)
         parties = Parties(source=payer, target=target, merchant=merchant)
         try:

@@ -183,7 +183,7 @@ class C2bDesk:
             target=Address.short_code(payment.short_code),
             amount=payment.amount,
             bill_reference=payment.account,
-            pin=PinAnswer.RIGHT if pin is None else pin,
+            pin=PinAnswer(right=True, compared_with=payer.pin_hash) if pin is None else pin,
         )
         receipt: str = await self._operator.do(ReserveReceipt(move=move))
         urls = self._urls.get(payment.short_code)
