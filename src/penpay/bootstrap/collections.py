@@ -50,6 +50,14 @@ from penpay.application.collections.selling import (
     TakeCash,
     TakeCashHandler,
 )
+from penpay.application.collections.shifts import (
+    CloseShift,
+    CloseShiftHandler,
+    MoveCash,
+    MoveCashHandler,
+    OpenShift,
+    OpenShiftHandler,
+)
 from penpay.application.shared.executor import Handler, Lane
 from penpay.application.shared.ports import Clock
 from penpay.infrastructure.security.blind_index import BlindIndex
@@ -91,6 +99,14 @@ from penpay.infrastructure.sql.collections_people import (
 )
 from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
+from penpay.infrastructure.sql.collections_shifts import (
+    CashMovementAppender,
+    KnownShifts,
+    ShiftRepository,
+    ShiftsByNumber,
+    SoldInShifts,
+    SqlShifts,
+)
 from penpay.infrastructure.sql.collections_statements import SqlStatements
 from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
 from penpay.infrastructure.sql.unit_of_work import Appender, Finder, Repository
@@ -106,6 +122,7 @@ class CollectionsRows:
         self.refunds = RefundRepository(cipher)
         self.repositories: tuple[Repository[Any, Any], ...] = (
             NumberSeriesRepository(),
+            ShiftRepository(),
             self.customers,
             InvoiceRepository(),
             SaleRepository(),
@@ -129,6 +146,9 @@ class CollectionsRows:
             HeldByRefund(),
             HeldBySale(),
             KnownRefunds(self.refunds),
+            ShiftsByNumber(),
+            KnownShifts(),
+            SoldInShifts(),
         )
         self.appenders: tuple[Appender[Any], ...] = (
             InvoiceLineAppender(),
@@ -136,6 +156,7 @@ class CollectionsRows:
             SaleLineAppender(),
             TenderAppender(),
             AllocationAppender(),
+            CashMovementAppender(),
         )
 
     def books(self, engine: AsyncEngine) -> SqlCollectionsBooks:
@@ -148,6 +169,7 @@ class CollectionsRows:
             ledger=SqlLedgerReports(engine),
             statements=SqlStatements(engine, name_of=lambda row: self.customers.contact(row).name, clock=clock),
             collections=SqlCollectionsReports(engine, clock=clock),
+            shifts=SqlShifts(engine),
             business_name=business_name,
         )
 
@@ -168,6 +190,9 @@ def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
         TakeCash: (TakeCashHandler(), new),
         CancelSale: (EndSaleHandler(), new),
         ExpireSale: (EndSaleHandler(), first),
+        OpenShift: (OpenShiftHandler(), new),
+        MoveCash: (MoveCashHandler(), new),
+        CloseShift: (CloseShiftHandler(), new),
         ProposeRefund: (ProposeRefundHandler(), new),
         DecideRefund: (RefundStepHandler(), new),
         RefundPaid: (RefundStepHandler(), first),

@@ -14,6 +14,7 @@ from typing import Protocol
 from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import RefundId, SaleId
 from penpay.domain.collections.refund import Refund, RefundState
+from penpay.domain.collections.shift import ShiftState
 
 
 class InvoiceFilter(StrEnum):
@@ -106,6 +107,24 @@ class CollectionsBooks(Protocol):
         self, *, now: datetime, payer_hash: str | None = None, customer_number: str | None = None
     ) -> int:
         """Cents that a payer, by the SHA-256 of the number, or a customer has paid on this day in Nairobi."""
+        ...
+
+
+class ShiftBooks(Protocol):
+    """Questions about shifts and about cash that moved without a sale."""
+
+    async def shift(self, number: str) -> View | None:
+        """The report of a shift, with its `movements`; of an open one, what was sold until now."""
+        ...
+
+    async def shifts(
+        self, limit: int, *, state: ShiftState | None = None, cashier: str | None = None, after: str | None = None
+    ) -> Page:
+        """Shifts without their movements, the newest first."""
+        ...
+
+    async def cash_movements(self, limit: int, after: str | None = None) -> Page:
+        """Cash that came or went, in drawers and elsewhere, the newest first; `after` is the id of one."""
         ...
 
 

@@ -20,6 +20,7 @@ from penpay.presentation.http.routes import (
     pos,
     reports,
     reviews,
+    shifts,
     staff,
     staff_people,
     statements,
@@ -49,7 +50,7 @@ def create_app() -> FastAPI:
     )
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, reports, events),
+        (staff, staff_people, reviews, statements, customers, invoices, pos, shifts, payments, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)

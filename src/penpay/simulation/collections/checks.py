@@ -24,6 +24,8 @@ _DONE_IN: Final = MappingProxyType(
         What.ALLOCATE: "SELECT created_by FROM payment_allocations",
         What.UNALLOCATE: "SELECT created_by FROM payment_allocations WHERE reverses_id IS NOT NULL",
         What.REFUND: "SELECT reason FROM collections_refunds",
+        What.CASH_MOVED: "SELECT moved_by FROM cash_movements",
+        What.COUNT: "SELECT closed_by FROM till_shifts",
         What.APPROVAL: "SELECT created_by FROM payment_allocations WHERE target = 'REFUND' AND reverses_id IS NULL",
     }
 )
@@ -40,6 +42,7 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *as_it_must_be_used(books),
         *_done(tally, books),
         *_refunded(books),
+        *_counted(tally, books),
         *_kept(tally, books),
         *tally.broken,
     ]
@@ -153,6 +156,26 @@ def _refunded(books: Books) -> Iterator[str]:
         found = dict(kinds.get(identifier(row["id"]), Counter()))
         if found != expected[row["state"]]:
             yield f"K6: a refund is {row['state']}, and was posted as {found}"
+
+
+def _counted(tally: Tally, books: Books) -> Iterator[str]:
+    """K8: a cashier has one open shift at most, and a closed one is for ever as whoever closed it was told."""
+    for row in books.ours(
+        "SELECT cashier FROM till_shifts WHERE closed_at IS NULL GROUP BY cashier HAVING count(*) > 1"
+    ):
+        yield f"K8: {row['cashier']} has more than one open shift"
+    for wish in tally.wishes:
+        answer = wish.answer
+        if wish.what is not What.COUNT or answer is None:
+            continue
+        (row,) = books.ours("SELECT * FROM till_shifts WHERE shift_number = ?", answer["shift_id"])
+        expected = row["float_cents"] + row["taken_cents"] - row["returned_cents"] + row["in_cents"] - row["out_cents"]
+        found = (row["counted_cents"], expected, row["mpesa_cents"], row["sales_count"])
+        told = tuple(answer[name] for name in ("counted_cents", "expected_cents", "mpesa_cents", "sales_count"))
+        if found != told:
+            yield f"K8: {answer['shift_id']} was closed with {told}, and is {found}"
+        if answer["difference_cents"] != row["counted_cents"] - expected:
+            yield f"K8: {answer['shift_id']} was told a difference of {answer['difference_cents']}"
 
 
 def _kept(tally: Tally, books: Books) -> Iterator[str]:

@@ -40,6 +40,9 @@ class What(StrEnum):
     APPROVAL = "refund.approved"
     REJECTION = "refund.rejected"
     REVERSAL = "payment.reversed"
+    SHIFT = "shift.opened"
+    CASH_MOVED = "cash.moved"
+    COUNT = "shift.closed"
 
 
 @dataclass(slots=True, eq=False)
