@@ -24,6 +24,13 @@ from penpay.application.collections.invoicing import (
     VoidInvoice,
     VoidInvoiceHandler,
 )
+from penpay.application.collections.period import (
+    DecideLock,
+    DecideLockHandler,
+    InOpenPeriod,
+    ProposeLock,
+    ProposeLockHandler,
+)
 from penpay.application.collections.receiving import (
     AttachReceipt,
     AttachReceiptHandler,
@@ -97,6 +104,7 @@ from penpay.infrastructure.sql.collections_people import (
     NumberSeriesRepository,
     ReferentFinder,
 )
+from penpay.infrastructure.sql.collections_period import BooksLockRepository, PeriodLockRepository, SqlPeriods
 from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.infrastructure.sql.collections_shifts import (
@@ -121,6 +129,8 @@ class CollectionsRows:
         self.payments = PaymentRepository(cipher, index)
         self.refunds = RefundRepository(cipher)
         self.repositories: tuple[Repository[Any, Any], ...] = (
+            BooksLockRepository(),
+            PeriodLockRepository(),
             NumberSeriesRepository(),
             ShiftRepository(),
             self.customers,
@@ -170,33 +180,36 @@ class CollectionsRows:
             statements=SqlStatements(engine, name_of=lambda row: self.customers.contact(row).name, clock=clock),
             collections=SqlCollectionsReports(engine, clock=clock),
             shifts=SqlShifts(engine),
+            periods=SqlPeriods(engine),
             business_name=business_name,
         )
 
 
 def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
-    """What M-Pesa tells goes first; what people ask for may be refused for load."""
+    """What M-Pesa tells goes first; what people ask for may be refused for load, and while today is locked."""
     first, new = Lane.RESOLUTION, Lane.REQUEST
     return {
         CreateCustomer: (CreateCustomerHandler(), new),
-        CreateInvoice: (CreateInvoiceHandler(), new),
-        VoidInvoice: (VoidInvoiceHandler(), new),
-        IssueCreditNote: (IssueCreditNoteHandler(), new),
-        ApplyCredit: (ApplyCreditHandler(), new),
-        AllocatePayment: (AllocatePaymentHandler(), new),
-        Unallocate: (UnallocateHandler(), new),
-        Reallocate: (ReallocateHandler(), new),
+        CreateInvoice: (InOpenPeriod(CreateInvoiceHandler()), new),
+        VoidInvoice: (InOpenPeriod(VoidInvoiceHandler()), new),
+        IssueCreditNote: (InOpenPeriod(IssueCreditNoteHandler()), new),
+        ApplyCredit: (InOpenPeriod(ApplyCreditHandler()), new),
+        AllocatePayment: (InOpenPeriod(AllocatePaymentHandler()), new),
+        Unallocate: (InOpenPeriod(UnallocateHandler()), new),
+        Reallocate: (InOpenPeriod(ReallocateHandler()), new),
         OpenSale: (OpenSaleHandler(), new),
-        TakeCash: (TakeCashHandler(), new),
-        CancelSale: (EndSaleHandler(), new),
+        TakeCash: (InOpenPeriod(TakeCashHandler()), new),
+        CancelSale: (InOpenPeriod(EndSaleHandler()), new),
         ExpireSale: (EndSaleHandler(), first),
-        OpenShift: (OpenShiftHandler(), new),
-        MoveCash: (MoveCashHandler(), new),
-        CloseShift: (CloseShiftHandler(), new),
+        OpenShift: (InOpenPeriod(OpenShiftHandler()), new),
+        MoveCash: (InOpenPeriod(MoveCashHandler()), new),
+        CloseShift: (InOpenPeriod(CloseShiftHandler()), new),
         ProposeRefund: (ProposeRefundHandler(), new),
-        DecideRefund: (RefundStepHandler(), new),
+        DecideRefund: (InOpenPeriod(RefundStepHandler()), new),
         RefundPaid: (RefundStepHandler(), first),
         RefundFailed: (RefundStepHandler(), first),
+        ProposeLock: (ProposeLockHandler(), new),
+        DecideLock: (DecideLockHandler(), new),
         ReversePayment: (ReversePaymentHandler(), first),
         ReceivePayment: (ReceivePaymentHandler(), first),
         AttachReceipt: (AttachReceiptHandler(), first),

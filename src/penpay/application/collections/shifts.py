@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from penpay.application.collections.drawer import (
     CASH_MOVEMENTS,
@@ -19,6 +20,7 @@ from penpay.application.collections.drawer import (
     keep,
 )
 from penpay.application.collections.naming import numbers_footprint, take_number
+from penpay.application.collections.period import lock_footprint, require_open
 from penpay.application.collections.shift_views import movement_view, shift_view
 from penpay.application.shared.idempotency import Answer
 from penpay.application.shared.unit_of_work import Find, Footprint, Stale, Work
@@ -27,6 +29,7 @@ from penpay.application.wallet.collections_postings import CASH, DRAWERS
 from penpay.application.wallet.postings import balance
 from penpay.domain.collections.errors import CashTooSmall, ShiftNotFound, ShiftNotOpen, ShiftOpen
 from penpay.domain.collections.numbers import SeriesName
+from penpay.domain.collections.period import check_dated
 from penpay.domain.collections.reference import fold
 from penpay.domain.collections.shift import (
     CashDirection,
@@ -38,7 +41,9 @@ from penpay.domain.collections.shift import (
     ShiftId,
     check_movement,
 )
+from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.nairobi import day_bounds, nairobi_day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,24 +89,30 @@ class MoveCash:
     purpose: CashPurpose
     amount: Money
     reason: str
+    moved_on: date | None = None
+    """The day in Nairobi on which it moved, where that was in no drawer; None: today."""
     by: str
     is_owner: bool = False
     """An owner may do it in anybody's shift."""
 
     def __post_init__(self) -> None:
         check_movement(self.direction, self.purpose, self.amount, self.reason, in_drawer=self.shift_number is not None)
+        if self.moved_on is not None and self.shift_number is not None:
+            raise InvalidRequest("In a drawer, cash moves now.", fields=["moved_on"])
 
 
 class MoveCashHandler:
     async def footprint(self, commands: Sequence[MoveCash], find: Find) -> Footprint:
         numbers = [command.shift_number for command in commands if command.shift_number is not None]
-        return await _named_footprint(numbers, find)
+        return lock_footprint(await _named_footprint(numbers, find))
 
     def handle(self, command: MoveCash, work: Work) -> Answer:
         """Book it; the answer is `movement_view`.
 
-        Raises ShiftNotFound, ShiftNotOpen, NotYourShift, and CashTooSmall where less is there than is to leave.
+        Raises ShiftNotFound, ShiftNotOpen, NotYourShift, CashTooSmall where less is there than is to leave,
+        InvalidRequest for a day to come and PeriodLocked for one that is locked.
         """
+        moved_at = _dated(command, work)
         shift = None
         if command.shift_number is not None:
             shift = _open_shift(work, command.shift_number)
@@ -113,7 +124,7 @@ class MoveCashHandler:
             purpose=command.purpose,
             amount=command.amount,
             reason=command.reason,
-            moved_at=work.now,
+            moved_at=moved_at,
             moved_by=command.by,
         )
         if shift is not None:
@@ -125,6 +136,16 @@ class MoveCashHandler:
         work.append(CASH_MOVEMENTS, movement)
         work.audit(command.by, "cash.moved", "cash_movement", movement.id, amount_cents=movement.amount.cents)
         return movement_view(movement, shift.number if shift else None)
+
+
+def _dated(command: MoveCash, work: Work) -> datetime:
+    """When it counts as moved: now, or as the day began on which it did."""
+    today = nairobi_day(work.now)
+    if command.moved_on is None or command.moved_on == today:
+        return work.now
+    check_dated(command.moved_on, today, "moved_on")
+    require_open(work, command.moved_on)
+    return day_bounds(command.moved_on)[0]
 
 
 def _require_cash(work: Work, amount: Money) -> None:

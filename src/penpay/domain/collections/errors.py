@@ -152,6 +152,24 @@ class CashTooSmall(DomainError):
     title = "There is less cash there than this."
 
 
+# -- the lock of the books
+
+
+class PeriodLocked(DomainError):
+    code = "period_locked"
+    title = "The books are locked through this day."
+
+
+class LockNotFound(DomainError):
+    code = "lock_not_found"
+    title = "There is no such wish to lock the books."
+
+
+class LockDecided(DomainError):
+    code = "lock_decided"
+    title = "It was approved or rejected already."
+
+
 # -- charges
 
 

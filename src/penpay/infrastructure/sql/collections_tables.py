@@ -336,5 +336,34 @@ number_series = Table(
     Column("version", BigInteger, nullable=False),
 )
 
+books_lock = Table(
+    "books_lock",
+    metadata,
+    Column("name", Word(16), primary_key=True),
+    Column("locked_through", Word(10)),
+    Column("version", BigInteger, nullable=False),
+)
+
+period_locks = Table(
+    "period_locks",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    # NULL: all is to be open.
+    Column("locked_through", Word(10)),
+    Column("reason", Word(200), nullable=False),
+    Column("state", Word(10), nullable=False),
+    Column("proposed_by", Word(64), nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("decided_by", Word(64)),
+    Column("decided_at", Moment),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("state IN ('PROPOSED', 'APPROVED', 'REJECTED')", name="state"),
+    CheckConstraint("decided_by IS NULL OR state = 'REJECTED' OR decided_by <> proposed_by", name="maker_checker"),
+    CheckConstraint(
+        "(state = 'PROPOSED') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)", name="decided"
+    ),
+    Index("ix_period_locks_proposed_at", "proposed_at"),
+)
+
 APPEND_ONLY = (payment_allocations,)
 """Tables of Collections that the database itself keeps from being changed."""

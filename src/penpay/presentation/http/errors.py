@@ -88,6 +88,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "allocation_not_found": 404,
         "sale_not_found": 404,
         "shift_not_found": 404,
+        "lock_not_found": 404,
         "refund_not_found": 404,
         # What stands against it as things are now.
         "limit_exceeded": 409,
@@ -132,6 +133,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "allocation_over": 409,
         "receipt_taken": 409,
         "sale_not_pending": 409,
+        "period_locked": 409,
+        "lock_decided": 409,
         "shift_open": 409,
         "shift_not_open": 409,
         "cash_too_small": 409,

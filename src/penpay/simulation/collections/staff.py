@@ -23,6 +23,7 @@ from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
+from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
 from penpay.simulation.collections.tally import What
 from penpay.simulation.collections.till import Till, cashier
@@ -78,6 +79,7 @@ class Staff:
             (till.begin, 2),
             (till.move, 2),
             (till.count, 1),
+            (Closing(office, chance).close_a_day, 1),
         )
 
     async def live(self, who: str) -> None:

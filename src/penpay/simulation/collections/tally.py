@@ -43,6 +43,8 @@ class What(StrEnum):
     SHIFT = "shift.opened"
     CASH_MOVED = "cash.moved"
     COUNT = "shift.closed"
+    LOCK = "period_lock.proposed"
+    LOCKED = "period_lock.approved"
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,7 @@ from penpay.application.wallet.collections_postings import CASH, Uses
 from penpay.domain.collections.allocation import PaymentId, Target
 from penpay.domain.collections.invoice import Invoice
 from penpay.domain.collections.payment import PaymentSource, PaymentStatus
+from penpay.domain.collections.period import BooksLock, PeriodLock
 from penpay.domain.collections.reference import SuspenseReason, choose
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.collections.shift import Shift
@@ -314,5 +315,17 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         ("K3", "I7"),
         Replacement(Shift, "gave_back", _not_counted),
         within=60,
+    ),
+    _mutant(
+        "lock_not_asked",
+        "Nobody asks whether the books are locked.",
+        ("K9",),
+        Replacement(BooksLock, "require_open", _nothing),
+    ),
+    _mutant(
+        "locked_by_one",
+        "Whoever proposes to lock the books can approve it.",
+        ("K9",),
+        Replacement(PeriodLock, "decided", _by_anybody),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -22,6 +23,7 @@ from penpay.presentation.http.routes.money_posts import (
     Limit,
     act,
     chosen,
+    day,
     kes,
     listed,
     one,
@@ -48,7 +50,9 @@ class NewMovementBody(Body):
     amount_cents: int
     reason: str = Field(json_schema_extra={"example": "Milk for the office"})
 
-    def moved(self, shift_number: str | None, who: str, *, is_owner: bool) -> MoveCash:
+    def moved(
+        self, shift_number: str | None, who: str, *, is_owner: bool = False, moved_on: date | None = None
+    ) -> MoveCash:
         """The command. Raises InvalidRequest and InvalidAmount."""
         return MoveCash(
             shift_number=shift_number,
@@ -56,9 +60,16 @@ class NewMovementBody(Body):
             purpose=chosen("purpose", self.purpose, CashPurpose),
             amount=kes(self.amount_cents),
             reason=self.reason,
+            moved_on=moved_on,
             by=who,
             is_owner=is_owner,
         )
+
+
+class NewOfficeMovementBody(NewMovementBody):
+    """Cash that was in no drawer came or went."""
+
+    moved_on: str | None = Field(None, description="The day; today if not given.")
 
 
 class CountBody(Body):
@@ -127,9 +138,9 @@ async def close_shift(request: Request, staff: Cashier, shift_id: str, body: Cou
     responses=answers(CREATED, CashMovementBody),
     openapi_extra=dict(REPEATABLE),
 )
-async def move_cash(request: Request, staff: Accountant, body: NewMovementBody) -> Response:
+async def move_cash(request: Request, staff: Accountant, body: NewOfficeMovementBody) -> Response:
     """Book cash that came or went and was in no drawer: banked, or put in by the owner."""
-    command = body.moved(None, actor(staff.id), is_owner=False)
+    command = body.moved(None, actor(staff.id), moved_on=day(body.moved_on, "moved_on"))
     fields = body.model_dump(mode="json")
     return await act(request, staff, command, route="POST /api/cash-movements", fields=fields, status=CREATED)
 

@@ -22,6 +22,7 @@ def upgrade(op: Operations) -> None:
     """Add the tables; a sale and its cash name their shift. Cash may stand below zero until its float is booked."""
     _till_shifts(op)
     _cash_movements(op)
+    _period_locks(op)
     _named_by(op, "pos_sales")
     _named_by(op, "pos_tenders")
     op.execute("UPDATE ledger_accounts SET may_go_negative = TRUE WHERE code = '1000'")
@@ -86,6 +87,41 @@ def _cash_movements(op: Operations) -> None:
     )
     op.create_index("ix_cash_movements_shift_id", "cash_movements", ["shift_id"])
     op.create_index("ix_cash_movements_moved_at", "cash_movements", ["moved_at"])
+
+
+def _period_locks(op: Operations) -> None:
+    """The lock in force is there from the beginning, so that it can be held while somebody books."""
+    op.create_table(
+        "books_lock",
+        Column("name", Word(16), nullable=False),
+        Column("locked_through", Word(10)),
+        Column("version", BigInteger, nullable=False),
+        PrimaryKeyConstraint("name", name="pk_books_lock"),
+    )
+    op.execute("INSERT INTO books_lock (name, version) VALUES ('collections', 1)")
+    op.create_table(
+        "period_locks",
+        Column("id", Identifier, nullable=False),
+        Column("locked_through", Word(10)),
+        Column("reason", Word(200), nullable=False),
+        Column("state", Word(10), nullable=False),
+        Column("proposed_by", Word(64), nullable=False),
+        Column("proposed_at", Moment, nullable=False),
+        Column("decided_by", Word(64)),
+        Column("decided_at", Moment),
+        Column("version", BigInteger, nullable=False),
+        CheckConstraint("state IN ('PROPOSED', 'APPROVED', 'REJECTED')", name="ck_period_locks_state"),
+        CheckConstraint(
+            "decided_by IS NULL OR state = 'REJECTED' OR decided_by <> proposed_by",
+            name="ck_period_locks_maker_checker",
+        ),
+        CheckConstraint(
+            "(state = 'PROPOSED') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="ck_period_locks_decided",
+        ),
+        PrimaryKeyConstraint("id", name="pk_period_locks"),
+    )
+    op.create_index("ix_period_locks_proposed_at", "period_locks", ["proposed_at"])
 
 
 def _named_by(op: Operations, table: str) -> None:
