@@ -27,9 +27,11 @@ from penpay.application.collections.receiving import Received, ReceivePayment
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.collections.selling import CancelSale, ExpireSale, OpenSale, TakeCash
+from penpay.application.collections.shifts import CloseShift, MoveCash, OpenShift
 from penpay.domain.collections.allocation import AllocationId, RefundId, SaleId
 from penpay.domain.collections.line import LineItem
 from penpay.domain.collections.payment import PaymentSource
+from penpay.domain.collections.shift import CashDirection, CashPurpose
 from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.nairobi import nairobi_day
@@ -79,6 +81,7 @@ class Business(RuleBasedStateMachine):
             self.run(self.stage.customer(number, auto=number != CUSTOMERS[-1]))
         self.invoices: list[str] = []
         self.sales: list[tuple[str, UUID]] = []
+        self.shifts: list[str] = []
         self.refunds: list[RefundId] = []
         self.received: dict[str, int] = {}
         """What M-Pesa brought and has not taken back, by receipt."""
@@ -166,7 +169,7 @@ class Business(RuleBasedStateMachine):
             vat_rate_bps=1_600,
             unit_cost=None if cost is None else kes(cost),
         )
-        answer = self.attempt(OpenSale(items=(item,), customer_number=customer, by=STAFF))
+        answer = self.attempt(OpenSale(items=(item,), customer_number=customer, cashier=STAFF, by=STAFF))
         newest = self.run(self.stage.rows("SELECT id FROM pos_sales ORDER BY id DESC LIMIT 1"))
         self.sales.append((str(answer["pos_id"]), self.stage.identifier(newest[0][0])))
 
@@ -174,14 +177,39 @@ class Business(RuleBasedStateMachine):
     def takes_cash(self, which: int, amount: int | None) -> None:
         if self.sales:
             part = None if amount is None else kes(amount)
-            self.attempt(TakeCash(pos_number=self.sales[which % len(self.sales)][0], amount=part, by=STAFF))
+            number = self.sales[which % len(self.sales)][0]
+            self.attempt(TakeCash(pos_number=number, amount=part, cashier=STAFF, by=STAFF))
 
     @rule(which=chosen, cancel=st.booleans())
     def ends_a_sale(self, which: int, *, cancel: bool) -> None:
         if self.sales:
             number, sale_id = self.sales[which % len(self.sales)]
             self.stage.clock.moment += timedelta(0) if cancel else timedelta(days=8)
-            self.attempt(CancelSale(pos_number=number, by=STAFF) if cancel else ExpireSale(sale_id=SaleId(sale_id)))
+            cancelled = CancelSale(pos_number=number, cashier=STAFF, by=STAFF)
+            self.attempt(cancelled if cancel else ExpireSale(sale_id=SaleId(sale_id)))
+
+    @rule(opening=cents)
+    def opens_a_shift(self, opening: int) -> None:
+        answer = self.attempt(OpenShift(cashier=STAFF, opening_float=kes(opening), by=STAFF))
+        self.shifts += [] if answer is None else [str(answer["shift_id"])]
+
+    @rule(
+        outside=st.booleans(),
+        direction=st.sampled_from(CashDirection),
+        purpose=st.sampled_from([CashPurpose.BANK, CashPurpose.OWNER]),
+        amount=cents,
+    )
+    def moves_cash(self, *, outside: bool, direction: CashDirection, purpose: CashPurpose, amount: int) -> None:
+        shift = None if outside or not self.shifts else self.shifts[-1]
+        command = MoveCash(
+            shift_number=shift, direction=direction, purpose=purpose, amount=kes(amount), reason="Why", by=STAFF
+        )
+        self.attempt(command)
+
+    @rule(counted=st.one_of(st.just(0), cents))
+    def counts_a_drawer(self, counted: int) -> None:
+        if self.shifts:
+            self.attempt(CloseShift(shift_number=self.shifts[-1], counted=kes(counted), by=STAFF))
 
     # -- M-Pesa
 

@@ -24,6 +24,13 @@ from penpay.application.collections.invoicing import (
     VoidInvoice,
     VoidInvoiceHandler,
 )
+from penpay.application.collections.period import (
+    DecideLock,
+    DecideLockHandler,
+    InOpenPeriod,
+    ProposeLock,
+    ProposeLockHandler,
+)
 from penpay.application.collections.receiving import (
     AttachReceipt,
     AttachReceiptHandler,
@@ -49,6 +56,14 @@ from penpay.application.collections.selling import (
     OpenSaleHandler,
     TakeCash,
     TakeCashHandler,
+)
+from penpay.application.collections.shifts import (
+    CloseShift,
+    CloseShiftHandler,
+    MoveCash,
+    MoveCashHandler,
+    OpenShift,
+    OpenShiftHandler,
 )
 from penpay.application.shared.executor import Handler, Lane
 from penpay.application.shared.ports import Clock
@@ -89,8 +104,17 @@ from penpay.infrastructure.sql.collections_people import (
     NumberSeriesRepository,
     ReferentFinder,
 )
+from penpay.infrastructure.sql.collections_period import BooksLockRepository, PeriodLockRepository, SqlPeriods
 from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
+from penpay.infrastructure.sql.collections_shifts import (
+    CashMovementAppender,
+    KnownShifts,
+    ShiftRepository,
+    ShiftsByNumber,
+    SoldInShifts,
+    SqlShifts,
+)
 from penpay.infrastructure.sql.collections_statements import SqlStatements
 from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
 from penpay.infrastructure.sql.unit_of_work import Appender, Finder, Repository
@@ -105,7 +129,10 @@ class CollectionsRows:
         self.payments = PaymentRepository(cipher, index)
         self.refunds = RefundRepository(cipher)
         self.repositories: tuple[Repository[Any, Any], ...] = (
+            BooksLockRepository(),
+            PeriodLockRepository(),
             NumberSeriesRepository(),
+            ShiftRepository(),
             self.customers,
             InvoiceRepository(),
             SaleRepository(),
@@ -129,6 +156,9 @@ class CollectionsRows:
             HeldByRefund(),
             HeldBySale(),
             KnownRefunds(self.refunds),
+            ShiftsByNumber(),
+            KnownShifts(),
+            SoldInShifts(),
         )
         self.appenders: tuple[Appender[Any], ...] = (
             InvoiceLineAppender(),
@@ -136,6 +166,7 @@ class CollectionsRows:
             SaleLineAppender(),
             TenderAppender(),
             AllocationAppender(),
+            CashMovementAppender(),
         )
 
     def books(self, engine: AsyncEngine) -> SqlCollectionsBooks:
@@ -148,30 +179,37 @@ class CollectionsRows:
             ledger=SqlLedgerReports(engine),
             statements=SqlStatements(engine, name_of=lambda row: self.customers.contact(row).name, clock=clock),
             collections=SqlCollectionsReports(engine, clock=clock),
+            shifts=SqlShifts(engine),
+            periods=SqlPeriods(engine),
             business_name=business_name,
         )
 
 
 def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
-    """What M-Pesa tells goes first; what people ask for may be refused for load."""
+    """What M-Pesa tells goes first; what people ask for may be refused for load, and while today is locked."""
     first, new = Lane.RESOLUTION, Lane.REQUEST
     return {
         CreateCustomer: (CreateCustomerHandler(), new),
-        CreateInvoice: (CreateInvoiceHandler(), new),
-        VoidInvoice: (VoidInvoiceHandler(), new),
-        IssueCreditNote: (IssueCreditNoteHandler(), new),
-        ApplyCredit: (ApplyCreditHandler(), new),
-        AllocatePayment: (AllocatePaymentHandler(), new),
-        Unallocate: (UnallocateHandler(), new),
-        Reallocate: (ReallocateHandler(), new),
+        CreateInvoice: (InOpenPeriod(CreateInvoiceHandler()), new),
+        VoidInvoice: (InOpenPeriod(VoidInvoiceHandler()), new),
+        IssueCreditNote: (InOpenPeriod(IssueCreditNoteHandler()), new),
+        ApplyCredit: (InOpenPeriod(ApplyCreditHandler()), new),
+        AllocatePayment: (InOpenPeriod(AllocatePaymentHandler()), new),
+        Unallocate: (InOpenPeriod(UnallocateHandler()), new),
+        Reallocate: (InOpenPeriod(ReallocateHandler()), new),
         OpenSale: (OpenSaleHandler(), new),
-        TakeCash: (TakeCashHandler(), new),
-        CancelSale: (EndSaleHandler(), new),
+        TakeCash: (InOpenPeriod(TakeCashHandler()), new),
+        CancelSale: (InOpenPeriod(EndSaleHandler()), new),
         ExpireSale: (EndSaleHandler(), first),
+        OpenShift: (InOpenPeriod(OpenShiftHandler()), new),
+        MoveCash: (InOpenPeriod(MoveCashHandler()), new),
+        CloseShift: (InOpenPeriod(CloseShiftHandler()), new),
         ProposeRefund: (ProposeRefundHandler(), new),
-        DecideRefund: (RefundStepHandler(), new),
+        DecideRefund: (InOpenPeriod(RefundStepHandler()), new),
         RefundPaid: (RefundStepHandler(), first),
         RefundFailed: (RefundStepHandler(), first),
+        ProposeLock: (ProposeLockHandler(), new),
+        DecideLock: (DecideLockHandler(), new),
         ReversePayment: (ReversePaymentHandler(), first),
         ReceivePayment: (ReceivePaymentHandler(), first),
         AttachReceipt: (AttachReceiptHandler(), first),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from penpay.application.collections.crediting import apply_credit
 from penpay.application.collections.naming import (
@@ -16,6 +16,7 @@ from penpay.application.collections.naming import (
     require,
     take_number,
 )
+from penpay.application.collections.period import lock_footprint, require_open
 from penpay.application.collections.rows import (
     CREDIT_NOTES,
     CUSTOMERS,
@@ -43,10 +44,11 @@ from penpay.domain.collections.invoice import (
 )
 from penpay.domain.collections.line import ZERO, Line, LineItem, priced, totals
 from penpay.domain.collections.numbers import SeriesName
+from penpay.domain.collections.period import check_dated
 from penpay.domain.collections.reference import Referent, fold
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.money import Money
-from penpay.domain.shared.nairobi import nairobi_day
+from penpay.domain.shared.nairobi import day_bounds, nairobi_day
 
 LONGEST_TEXT = 200
 
@@ -61,6 +63,8 @@ class CreateInvoice:
     """Whether the prices of the lines contain VAT, or it comes on top."""
     due_on: date | None = None
     """The day in Nairobi by which it is to be paid; None: today."""
+    issued_on: date | None = None
+    """The day in Nairobi that it bears, no day to come; None: today. The accounts go by when it is booked."""
     number: str | None = None
     """None: the next of the day."""
     memo: str | None = None
@@ -75,24 +79,28 @@ class CreateInvoiceHandler:
     async def footprint(self, commands: Sequence[CreateInvoice], find: Find) -> Footprint:
         await look_up((command.number for command in commands if command.number), find)
         found = await find(REFERENTS, {fold(command.customer_number) for command in commands})
-        footprint = numbers_footprint(postings.books_footprint(Footprint()), SeriesName.INVOICE)
+        footprint = numbers_footprint(postings.books_footprint(lock_footprint(Footprint())), SeriesName.INVOICE)
         return footprint.add(CUSTOMERS, *customer_ids(found))
 
     def handle(self, command: CreateInvoice, work: Work) -> Answer:
         """Bill her, and let her credit pay it where she lets it; the answer is `invoice_view`.
 
-        Raises CustomerNotFound, InvoiceExists, InvalidNumber, InvalidLine and InvalidAmount.
+        Raises CustomerNotFound, InvoiceExists, InvalidNumber, InvalidLine, InvalidAmount, InvalidRequest for a day to
+        come and PeriodLocked for a day that is locked.
         """
+        issued_at = _dated(command, work)
         customer = customer_of(work, named_customer(work, command.customer_number))
         if command.number is not None and named(work, command.number, Referent.INVOICE) is not None:
             raise InvoiceExists(invoice_id=command.number)
         lines = priced(command.items, vat_included=command.vat_included)
-        invoice = _issued(command, work, customer.id, lines)
+        invoice = _issued(command, work, customer.id, lines, issued_at)
         work.add(INVOICES, invoice.id, invoice)
         for line in lines_of(invoice.id, lines):
             work.append(INVOICE_LINES, line)
         work.put(CUSTOMERS, customer.id, customer.moved(receivable=invoice.total.cents, issued=1))
-        postings.invoice_issued(work, invoice=invoice.id, net=invoice.net, vat=invoice.vat)
+        postings.invoice_issued(
+            work, invoice=invoice.id, net=invoice.net, vat=invoice.vat, happened_at=invoice.issued_at
+        )
         facts = {"total_cents": invoice.total.cents, **customer_facts(work, customer.id)}
         work.record(invoice.event("InvoiceIssued", due_on=invoice.due_on.isoformat(), **facts))
         work.audit(command.by, "invoice.issued", "invoice", invoice.id, invoice_id=invoice.number)
@@ -102,7 +110,19 @@ class CreateInvoiceHandler:
         return invoice_view(invoice, customer.number, nairobi_day(work.now), lines)
 
 
-def _issued(command: CreateInvoice, work: Work, customer_id: CustomerId, lines: Sequence[Line]) -> Invoice:
+def _dated(command: CreateInvoice, work: Work) -> datetime:
+    """When it counts as issued: now, or as the day began that it bears."""
+    today = nairobi_day(work.now)
+    if command.issued_on is None or command.issued_on == today:
+        return work.now
+    check_dated(command.issued_on, today, "issued_on")
+    require_open(work, command.issued_on)
+    return day_bounds(command.issued_on)[0]
+
+
+def _issued(
+    command: CreateInvoice, work: Work, customer_id: CustomerId, lines: Sequence[Line], issued_at: datetime
+) -> Invoice:
     sums = totals(lines)
     return Invoice(
         id=InvoiceId(work.ids.new()),
@@ -113,8 +133,8 @@ def _issued(command: CreateInvoice, work: Work, customer_id: CustomerId, lines: 
         vat=sums.vat,
         balance=sums.total,
         memo=command.memo,
-        issued_at=work.now,
-        due_on=command.due_on or nairobi_day(work.now),
+        issued_at=issued_at,
+        due_on=command.due_on or nairobi_day(issued_at),
     )
 
 
@@ -128,13 +148,18 @@ class VoidInvoice:
 
 class VoidInvoiceHandler:
     async def footprint(self, commands: Sequence[VoidInvoice], find: Find) -> Footprint:
-        return await _invoices_footprint([command.invoice_number for command in commands], find)
+        return lock_footprint(await _invoices_footprint([command.invoice_number for command in commands], find))
 
     def handle(self, command: VoidInvoice, work: Work) -> Answer:
-        """Void it once; the answer is `invoice_view`. Raises InvoiceNotFound, and InvoiceVoid on a repeat."""
+        """Void it once; the answer is `invoice_view`.
+
+        Raises InvoiceNotFound, PeriodLocked where it was issued in a locked period (a credit note corrects it), and
+        InvoiceVoid on a repeat.
+        """
         invoice, held = fresh_invoice(work, InvoiceId(require(work, command.invoice_number, Referent.INVOICE).id))
         if invoice.is_void:
             raise InvoiceVoid(invoice_id=invoice.number)
+        require_open(work, nairobi_day(invoice.issued_at))
         for allocation in held:
             take_back(work, allocation, allocation.amount, to=Target.CREDIT, by=command.by)
         invoice = invoice_of(work, invoice.id)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import RefundId, SaleId
+from penpay.domain.collections.period import LockState
 from penpay.domain.collections.refund import Refund, RefundState
+from penpay.domain.collections.shift import ShiftState
 
 
 class InvoiceFilter(StrEnum):
@@ -106,6 +109,36 @@ class CollectionsBooks(Protocol):
         self, *, now: datetime, payer_hash: str | None = None, customer_number: str | None = None
     ) -> int:
         """Cents that a payer, by the SHA-256 of the number, or a customer has paid on this day in Nairobi."""
+        ...
+
+
+class ShiftBooks(Protocol):
+    """Questions about shifts and about cash that moved without a sale."""
+
+    async def shift(self, number: str) -> View | None:
+        """The report of a shift, with its `movements`; of an open one, what was sold until now."""
+        ...
+
+    async def shifts(
+        self, limit: int, *, state: ShiftState | None = None, cashier: str | None = None, after: str | None = None
+    ) -> Page:
+        """Shifts without their movements, the newest first."""
+        ...
+
+    async def cash_movements(self, limit: int, after: str | None = None) -> Page:
+        """Cash that came or went, in drawers and elsewhere, the newest first; `after` is the id of one."""
+        ...
+
+
+class PeriodBooks(Protocol):
+    """Questions about the lock of the books."""
+
+    async def locked_through(self) -> date | None:
+        """The last day on which people book nothing any more; None while all is open."""
+        ...
+
+    async def locks(self, limit: int, *, state: LockState | None = None, after: UUID | None = None) -> Page:
+        """Who wished to lock what, the newest first, and what became of it; `after` is the id of one."""
         ...
 
 

@@ -12,6 +12,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from penpay.application.collections.drawer import (
+    drawer_of,
+    drawer_that_took,
+    drawers_footprint,
+    hand_back,
+    take_in,
+    takers_footprint,
+)
 from penpay.application.collections.naming import (
     customer_ids,
     named_customer,
@@ -39,12 +47,13 @@ from penpay.application.shared.idempotency import Answer
 from penpay.application.shared.unit_of_work import Find, Footprint, Stale, Work
 from penpay.application.wallet import collections_postings as postings
 from penpay.application.wallet.collections_postings import Sold
-from penpay.domain.collections.allocation import Allocation, AllocationId, SaleId, Target
+from penpay.domain.collections.allocation import Allocation, AllocationId, PaymentId, SaleId, Target
 from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.line import LineItem, priced, totals
 from penpay.domain.collections.numbers import SeriesName
 from penpay.domain.collections.point_of_sale import Sale, SaleLine, SaleStatus, Tender, TenderKind, standing
 from penpay.domain.collections.reference import Referent, SuspenseReason, fold
+from penpay.domain.collections.shift import Shift
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.money import Money
 
@@ -63,6 +72,8 @@ class OpenSale:
     """Whose credit it becomes if too much is paid."""
     vat_included: bool = True
     waits_for: timedelta = WAITS_FOR
+    cashier: str | None = None
+    """Whose sale it is, if she has a shift open."""
     by: str
 
     def __post_init__(self) -> None:
@@ -74,7 +85,8 @@ class OpenSaleHandler:
     async def footprint(self, commands: Sequence[OpenSale], find: Find) -> Footprint:
         numbers = {fold(command.customer_number) for command in commands if command.customer_number}
         found = await find(REFERENTS, numbers)
-        return numbers_footprint(Footprint(), SeriesName.SALE).add(CUSTOMERS, *customer_ids(found))
+        footprint = drawers_footprint(Footprint(), (command.cashier for command in commands))
+        return numbers_footprint(footprint, SeriesName.SALE).add(CUSTOMERS, *customer_ids(found))
 
     def handle(self, command: OpenSale, work: Work) -> Answer:
         """Open it; the answer is `sale_view`. Raises CustomerNotFound, InvalidLine and InvalidAmount."""
@@ -83,6 +95,7 @@ class OpenSaleHandler:
             customer = customer_of(work, named_customer(work, command.customer_number))
         lines = priced(command.items, vat_included=command.vat_included)
         sums = totals(lines)
+        shift = drawer_of(work, command.cashier)
         sale = Sale(
             id=SaleId(work.ids.new()),
             number=take_number(work, SeriesName.SALE),
@@ -94,6 +107,7 @@ class OpenSaleHandler:
             expires_at=work.now + command.waits_for,
             created_at=work.now,
             created_by=command.by,
+            shift_id=shift.id if shift else None,
         )
         work.add(SALES, sale.id, sale)
         for line in lines:
@@ -111,6 +125,8 @@ class TakeCash:
     pos_number: str
     amount: Money | None = None
     """None: all that is still to pay."""
+    cashier: str | None = None
+    """Into whose drawer it is put, if she has a shift open."""
     by: str
 
 
@@ -119,7 +135,7 @@ class TakeCashHandler:
         found = await find(REFERENTS, {fold(command.pos_number) for command in commands})
         footprint = postings.books_footprint(Footprint())
         sales = (SaleId(one.id) for some in found.values() for one in some if one.referent is Referent.SALE)
-        return footprint.add(SALES, *sales)
+        return drawers_footprint(footprint.add(SALES, *sales), (command.cashier for command in commands))
 
     def handle(self, command: TakeCash, work: Work) -> Answer:
         """Take it, and settle the sale if that completes it; the answer is `sale_view`.
@@ -130,11 +146,14 @@ class TakeCashHandler:
         sale.require_pending()
         amount = sale.to_pay if command.amount is None else command.amount.require_positive()
         after, tender = sale.tendered(TenderKind.CASH, amount, work.now, command.by)
+        shift = drawer_of(work, command.cashier)
+        tender = replace(tender, shift_id=shift.id if shift else None)
         work.put(SALES, after.id, after)
         work.append(TENDERS, tender)
         is_paid = after.status is SaleStatus.PAID
         sold = Sold(net=sale.net, vat=sale.vat, part_payments=sale.taken) if is_paid else None
-        postings.cash_taken(work, tender=_tender_name(tender), amount=amount, completes=sold)
+        into = take_in(work, shift, amount)
+        postings.cash_taken(work, tender=_tender_name(tender), amount=amount, completes=sold, into=into)
         work.record(after.event("SalePaid" if is_paid else "SaleTendered", paid_cents=amount.cents))
         if is_paid:
             book_cost(work, after)
@@ -151,6 +170,8 @@ class CancelSale:
     """A sale does not happen; what was taken for it is given back."""
 
     pos_number: str
+    cashier: str | None = None
+    """Out of whose drawer cash is handed back, if she has a shift open."""
     by: str
 
 
@@ -162,7 +183,10 @@ class ExpireSale:
 
 
 class EndSaleHandler:
-    """Ends sales that are not paid. Cash is to be handed back; M-Pesa money is credit, or in suspense."""
+    """Ends sales that are not paid. Cash is to be handed back; M-Pesa money is credit, or in suspense.
+
+    Cash comes out of the drawer of whoever cancels; without one, out of the drawer that took it, if that is still open.
+    """
 
     async def footprint(self, commands: Sequence[CancelSale | ExpireSale], find: Find) -> Footprint:
         footprint = postings.books_footprint(Footprint())
@@ -171,7 +195,9 @@ class EndSaleHandler:
         ids = {SaleId(one.id) for some in found.values() for one in some if one.referent is Referent.SALE}
         ids |= {command.sale_id for command in commands if isinstance(command, ExpireSale)}
         footprint.add(SALES, *ids)
-        await find(TENDERS_OF_SALES, ids)
+        taken = [tender for some in (await find(TENDERS_OF_SALES, ids)).values() for tender in some]
+        drawers_footprint(footprint, (one.cashier for one in commands if isinstance(one, CancelSale)))
+        await takers_footprint(footprint, (tender.shift_id for tender in taken), find)
         return await sales_footprint(footprint, ids, find)
 
     def handle(self, command: CancelSale | ExpireSale, work: Work) -> Answer:
@@ -179,6 +205,7 @@ class EndSaleHandler:
 
         Raises SaleNotFound, and for a cancellation SaleNotPending.
         """
+        drawer = None
         if isinstance(command, ExpireSale):
             sale, by, status = sale_of(work, command.sale_id), _TIMER, SaleStatus.EXPIRED
             if not sale.is_pending or sale.expires_at > work.now:
@@ -186,6 +213,7 @@ class EndSaleHandler:
         else:
             sale = sale_of(work, SaleId(require(work, command.pos_number, Referent.SALE).id))
             by, status = command.by, SaleStatus.CANCELLED
+            drawer = drawer_of(work, command.cashier)
         sale.require_pending()
         held = work.found(HELD_BY_SALE, sale.id)
         if held is None or held.version != sale.version:
@@ -195,9 +223,12 @@ class EndSaleHandler:
         after, returned = sale.returned(tenders, work.now, by, status)
         work.put(SALES, after.id, after)
         paying = list(held.allocations)
-        for tender in returned:
-            work.append(TENDERS, tender)
-            _give_back(work, after, tender, paying, by)
+        for was, tender in zip(tenders, returned, strict=True):
+            if tender.payment_id is None:
+                _hand_back(work, tender, drawer or drawer_that_took(work, was.shift_id))
+            else:
+                work.append(TENDERS, tender)
+                _give_back(work, after, tender, tender.payment_id, paying=paying, by=by)
         name = "SaleExpired" if status is SaleStatus.EXPIRED else "SaleCancelled"
         work.record(after.event(name))
         work.audit(by, f"sale.{status.value.lower()}", "sale", after.id, pos_id=after.number)
@@ -214,17 +245,23 @@ async def sales_footprint(footprint: Footprint, ids: set[SaleId], find: Find) ->
     return footprint.add(PAYMENTS, *(payment.key for payment in known.values()))
 
 
-def _give_back(work: Work, sale: Sale, tender: Tender, paying: list[Allocation], by: str) -> None:
-    """What was taken leaves the part payments: cash the drawer too, M-Pesa money for credit or suspense."""
+def _hand_back(work: Work, tender: Tender, drawer: Shift | None) -> None:
+    """Cash leaves the part payments, and the drawer, or where there is none the cash that is in none."""
+    out_of = hand_back(work, drawer, tender.amount)
+    work.append(TENDERS, replace(tender, shift_id=drawer.id if drawer else None))
+    postings.tender_returned(work, tender=_tender_name(tender), amount=tender.amount, to=out_of)
+
+
+def _give_back(
+    work: Work, sale: Sale, tender: Tender, payment_id: PaymentId, *, paying: list[Allocation], by: str
+) -> None:
+    """M-Pesa money leaves the part payments for credit or suspense."""
     name = _tender_name(tender)
-    if tender.payment_id is None:
-        postings.tender_returned(work, tender=name, amount=tender.amount, to=postings.CASH)
-        return
-    allocation = next(row for row in paying if (row.payment_id, row.amount) == (tender.payment_id, tender.amount))
+    allocation = next(row for row in paying if (row.payment_id, row.amount) == (payment_id, tender.amount))
     paying.remove(allocation)
     if sale.customer_id is None:
         journal_id = postings.tender_returned(work, tender=name, amount=tender.amount, to=postings.SUSPENSE)
-        payment = known_payment(work, tender.payment_id)
+        payment = known_payment(work, payment_id)
         kept = payment.in_suspense(payment.suspense + tender.amount, SuspenseReason.SALE_NOT_OPEN)
         store_payment(work, kept)
         work.record(kept.event("PaymentUnallocated", unallocated_cents=tender.amount.cents))

@@ -18,6 +18,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.journal import Line, credit, debit
 
 CASH: Final = "1000"
+DRAWERS: Final = "1005"
 MPESA_CASH: Final = "1010"
 RECEIVABLE: Final = "1200"
 RECOVERIES: Final = "1250"
@@ -48,7 +49,7 @@ REFUND_FAILED: Final = "refund_failed"
 CHARGE_BOOKED: Final = "charge_booked"
 
 _RECEIPTS: Final = (MPESA_CASH, RECEIVABLE, CUSTOMER_CREDIT, SUSPENSE)
-_SALES: Final = (CASH, INVENTORY, VAT_PAYABLE, PART_PAYMENTS, SALES_REVENUE, COST_OF_GOODS)
+_SALES: Final = (CASH, DRAWERS, INVENTORY, VAT_PAYABLE, PART_PAYMENTS, SALES_REVENUE, COST_OF_GOODS)
 _ZERO: Final = Money.zero(Currency.KES)
 
 
@@ -109,10 +110,10 @@ class Sold:
         ]
 
 
-def invoice_issued(work: Work, *, invoice: UUID, net: Money, vat: Money) -> UUID:
+def invoice_issued(work: Work, *, invoice: UUID, net: Money, vat: Money, happened_at: datetime) -> UUID:
     """A customer owes us what she was billed."""
     lines = [debit(RECEIVABLE, net + vat), credit(SALES_REVENUE, net), credit(VAT_PAYABLE, vat)]
-    return _post(work, INVOICE_ISSUED, str(invoice), lines)
+    return _post(work, INVOICE_ISSUED, str(invoice), lines, happened_at)
 
 
 def invoice_voided(work: Work, *, invoice: UUID, net: Money, vat: Money) -> UUID:
@@ -153,10 +154,13 @@ def allocation_moved(work: Work, *, allocation: UUID, amount: Money, from_: str,
     return _post(work, ALLOCATION_MOVED, str(allocation), [debit(from_, amount), credit(to, amount)])
 
 
-def cash_taken(work: Work, *, tender: str, amount: Money, completes: Sold | None) -> UUID:
-    """Cash at the till: a part payment, or what completes the sale. `tender` is the sale's id and its number."""
+def cash_taken(work: Work, *, tender: str, amount: Money, completes: Sold | None, into: str = CASH) -> UUID:
+    """Cash at the till: a part payment, or what completes the sale. `tender` is the sale's id and its number.
+
+    `into` is CASH, or DRAWERS where a shift takes it.
+    """
     uses = Uses(part_payment=_ZERO if completes else amount, completes=completes)
-    return _post(work, CASH_TAKEN, tender, [debit(CASH, amount), *uses.lines()])
+    return _post(work, CASH_TAKEN, tender, [debit(into, amount), *uses.lines()])
 
 
 def tender_returned(work: Work, *, tender: str, amount: Money, to: str) -> UUID:

@@ -124,6 +124,52 @@ class TenderTooLarge(DomainError):
     title = "More would be taken than is still to pay."
 
 
+# -- the drawer
+
+
+class ShiftNotFound(DomainError):
+    code = "shift_not_found"
+    title = "There is no such shift."
+
+
+class ShiftOpen(DomainError):
+    code = "shift_open"
+    title = "The cashier has a shift open already."
+
+
+class ShiftNotOpen(DomainError):
+    code = "shift_not_open"
+    title = "The shift is closed."
+
+
+class NotYourShift(DomainError):
+    code = "not_your_shift"
+    title = "The shift is another cashier's."
+
+
+class CashTooSmall(DomainError):
+    code = "cash_too_small"
+    title = "There is less cash there than this."
+
+
+# -- the lock of the books
+
+
+class PeriodLocked(DomainError):
+    code = "period_locked"
+    title = "The books are locked through this day."
+
+
+class LockNotFound(DomainError):
+    code = "lock_not_found"
+    title = "There is no such wish to lock the books."
+
+
+class LockDecided(DomainError):
+    code = "lock_decided"
+    title = "It was approved or rejected already."
+
+
 # -- charges
 
 

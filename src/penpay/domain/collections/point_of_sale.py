@@ -14,6 +14,7 @@ from penpay.domain.collections.allocation import PaymentId, SaleId
 from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.errors import SaleNotPending, TenderTooLarge
 from penpay.domain.collections.line import ZERO, Line
+from penpay.domain.collections.shift import ShiftId
 from penpay.domain.shared.events import DomainEvent, Fact
 from penpay.domain.shared.money import Money
 
@@ -46,6 +47,8 @@ class Tender:
     payment_id: PaymentId | None
     taken_at: datetime
     taken_by: str
+    shift_id: ShiftId | None = None
+    """In whose drawer the cash is, or out of whose it came; None where it is in none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ class Sale:
     paid_at: datetime | None = None
     created_at: datetime
     created_by: str
+    shift_id: ShiftId | None = None
+    """The shift in which it was opened."""
     version: int = 1
 
     @property

@@ -121,8 +121,10 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "excise:payable": ChartLine("Excise owed to the tax authority", _LIABILITY, _KES),
     "expense:agent_commission": ChartLine("Commission of agents", AccountType.EXPENSE, _KES),
     "charges:unsettled": ChartLine("Charges of merchants, not settled yet", _LIABILITY, _KES),
-    "1000": ChartLine("Cash", _ASSET, _KES),
+    "1000": ChartLine("Cash", _ASSET, _KES, may_go_negative=True),
+    "1005": ChartLine("Cash drawers", _ASSET, _KES, may_go_negative=True),
     "1010": ChartLine("M-Pesa Cash", _ASSET, _KES, may_go_negative=True),
+    "1020": ChartLine("Bank", _ASSET, _KES, may_go_negative=True),
     "1200": ChartLine("Accounts Receivable", _ASSET, _KES),
     "1250": ChartLine("Recoveries", _ASSET, _KES),
     "1300": ChartLine("Inventory", _ASSET, _KES, may_go_negative=True),
@@ -131,9 +133,12 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "2300": ChartLine("Suspense of Collections", _LIABILITY, _KES),
     "2350": ChartLine("Part payments of sales", _LIABILITY, _KES),
     "2400": ChartLine("Refunds in flight", _LIABILITY, _KES),
+    "3100": ChartLine("Owner's drawings", AccountType.EQUITY, _KES, may_go_negative=True),
     "4000": ChartLine("Sales Revenue", AccountType.REVENUE, _KES),
     "5000": ChartLine("Cost of Goods Sold", _EXPENSE, _KES),
     "5100": ChartLine("M-Pesa Charges", _EXPENSE, _KES),
+    "5200": ChartLine("Cash over and short", _EXPENSE, _KES, may_go_negative=True),
+    "5300": ChartLine("Petty Expenses", _EXPENSE, _KES),
 }
 """Accounts there is one of."""
 

@@ -29,6 +29,7 @@ from penpay.domain.collections.invoice import CreditNote, Invoice, InvoiceId, In
 from penpay.domain.collections.line import Line
 from penpay.domain.collections.point_of_sale import Sale, SaleLine, SaleStatus, Tender, TenderKind
 from penpay.domain.collections.reference import fold
+from penpay.domain.collections.shift import ShiftId
 from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.collections_people import kes
 from penpay.infrastructure.sql.collections_tables import (
@@ -281,6 +282,7 @@ class SaleRepository:
             value.created_at,
             value.created_by,
             value.version,
+            value.shift_id,
         )
 
     def identity(self, value: Sale) -> Row:
@@ -304,6 +306,7 @@ def sale(row: Any) -> Sale:
         paid_at=row.paid_at,
         created_at=row.created_at,
         created_by=row.created_by,
+        shift_id=row.shift_id and ShiftId(row.shift_id),
         version=row.version,
     )
 
@@ -333,6 +336,7 @@ class TenderAppender:
             record.payment_id,
             record.taken_at,
             record.taken_by,
+            record.shift_id,
         )
 
 
@@ -363,4 +367,5 @@ def tender(row: Any) -> Tender:
         payment_id=row.payment_id and PaymentId(row.payment_id),
         taken_at=row.taken_at,
         taken_by=row.taken_by,
+        shift_id=row.shift_id and ShiftId(row.shift_id),
     )

@@ -85,6 +85,19 @@ def amounts_of(key: ColumnElement[Any], cents: ColumnElement[Any], *conditions: 
     return select(key.label("key"), func.sum(cents).label("cents")).where(*conditions).group_by(key)
 
 
+def total(code: str, *parts: ColumnElement[Any]) -> Select[Any]:
+    """The balance of an account against the sum of these."""
+    difference: ColumnElement[Any] = select(sum_of(_a.balance_cents)).where(_a.code == code).scalar_subquery()
+    for part in parts:
+        difference = difference - part
+    return select(literal(code).label("subject"), difference.label("difference_cents")).where(difference != 0)
+
+
+def all_of(cents: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    """The sum over a whole table, or over the rows of it that are meant."""
+    return select(sum_of(cents)).where(*conditions).scalar_subquery()
+
+
 def targeted(*targets: Target) -> ColumnElement[bool]:
     return _l.target.in_([target.value for target in targets])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, or_, select
 
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Target
@@ -18,11 +18,14 @@ from penpay.infrastructure.sql.collections_checks import (
     ROW_CHECKS,
     VALID,
     CollectionsCheck,
+    all_of,
     amounts_of,
     compared,
     sum_of,
     targeted,
+    total,
 )
+from penpay.infrastructure.sql.collections_checks_cash import CASH_CHECKS
 from penpay.infrastructure.sql.collections_tables import (
     collections_refunds,
     credit_notes,
@@ -75,19 +78,6 @@ def _sale_paid() -> Select[Any]:
 # -- all together
 
 
-def _total(code: str, *parts: ColumnElement[Any]) -> Select[Any]:
-    """The balance of an account against the sum of these."""
-    held: ColumnElement[Any] = select(sum_of(_a.balance_cents)).where(_a.code == code).scalar_subquery()
-    difference = held
-    for part in parts:
-        difference = difference - part
-    return select(literal(code).label("subject"), difference.label("difference_cents")).where(difference != 0)
-
-
-def _all(cents: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
-    return select(sum_of(cents)).where(*conditions).scalar_subquery()
-
-
 _PAID_SALE: Final = _s.status == SaleStatus.PAID.value
 
 
@@ -98,20 +88,15 @@ def _of_valid(column: ColumnElement[int]) -> ColumnElement[Any]:
 
 
 def _revenue() -> Select[Any]:
-    return _total(
-        postings.SALES_REVENUE, _all(_i.net_cents, VALID), -_of_valid(_n.net_cents), _all(_s.net_cents, _PAID_SALE)
+    return total(
+        postings.SALES_REVENUE, all_of(_i.net_cents, VALID), -_of_valid(_n.net_cents), all_of(_s.net_cents, _PAID_SALE)
     )
 
 
 def _vat() -> Select[Any]:
-    return _total(
-        postings.VAT_PAYABLE, _all(_i.vat_cents, VALID), -_of_valid(_n.vat_cents), _all(_s.vat_cents, _PAID_SALE)
+    return total(
+        postings.VAT_PAYABLE, all_of(_i.vat_cents, VALID), -_of_valid(_n.vat_cents), all_of(_s.vat_cents, _PAID_SALE)
     )
-
-
-def _cash() -> Select[Any]:
-    taken = _all(_t.amount_cents, _t.kind == TenderKind.CASH.value)
-    return _total(postings.CASH, taken, -_all(_t.amount_cents, _t.kind == TenderKind.CASH_RETURNED.value))
 
 
 def _charged() -> ColumnElement[Any]:
@@ -127,8 +112,8 @@ def _charged() -> ColumnElement[Any]:
 
 
 def _mpesa_cash() -> Select[Any]:
-    refunded = _all(_r.amount_cents, _r.state == RefundState.PAID.value)
-    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded, -_charged())
+    refunded = all_of(_r.amount_cents, _r.state == RefundState.PAID.value)
+    return total(postings.MPESA_CASH, all_of(_p.amount_cents, KEPT), -refunded, -_charged())
 
 
 def _recoveries() -> Select[Any]:
@@ -139,7 +124,7 @@ def _recoveries() -> Select[Any]:
         .where(targeted(Target.REFUND), ~KEPT)
         .scalar_subquery()
     )
-    return _total(postings.RECOVERIES, _all(COUNTED, targeted(Target.RECOVERY)), refunded)
+    return total(postings.RECOVERIES, all_of(COUNTED, targeted(Target.RECOVERY)), refunded)
 
 
 def _payout_of_refund() -> Select[Any]:
@@ -176,37 +161,37 @@ CHECKS: Final = (
         "receivable_total",
         postings.RECEIVABLE,
         "The account is not the sum of open invoices.",
-        _total(postings.RECEIVABLE, _all(_i.balance, VALID)),
+        total(postings.RECEIVABLE, all_of(_i.balance, VALID)),
     ),
     CollectionsCheck(
         "credit_total",
         postings.CUSTOMER_CREDIT,
         "The account is not the sum of customers' credit.",
-        _total(postings.CUSTOMER_CREDIT, _all(_c.credit_cents)),
+        total(postings.CUSTOMER_CREDIT, all_of(_c.credit_cents)),
     ),
     CollectionsCheck(
         "balances_total",
         postings.RECEIVABLE,
         "Receivables less credit are not the sum of customers' balances.",
-        _total(postings.RECEIVABLE, _all(_c.receivable_cents)),
+        total(postings.RECEIVABLE, all_of(_c.receivable_cents)),
     ),
     CollectionsCheck(
         "suspense_total",
         postings.SUSPENSE,
         "The account is not what payments have in suspense.",
-        _total(postings.SUSPENSE, _all(_p.suspense_cents)),
+        total(postings.SUSPENSE, all_of(_p.suspense_cents)),
     ),
     CollectionsCheck(
         "part_payments_total",
         postings.PART_PAYMENTS,
         "The account is not what waiting sales have been paid.",
-        _total(postings.PART_PAYMENTS, _all(_s.cash_cents + _s.mpesa_cents, _s.status == SaleStatus.PENDING.value)),
+        total(postings.PART_PAYMENTS, all_of(_s.cash_cents + _s.mpesa_cents, _s.status == SaleStatus.PENDING.value)),
     ),
     CollectionsCheck(
         "refunds_total",
         postings.REFUNDS_IN_FLIGHT,
         "The account is not the sum of refunds approved and not ended.",
-        _total(postings.REFUNDS_IN_FLIGHT, _all(_r.amount_cents, _r.state == RefundState.APPROVED.value)),
+        total(postings.REFUNDS_IN_FLIGHT, all_of(_r.amount_cents, _r.state == RefundState.APPROVED.value)),
     ),
     CollectionsCheck(
         "refund_payout",
@@ -220,7 +205,6 @@ CHECKS: Final = (
         "The account is not payments kept less refunds paid and charges.",
         _mpesa_cash(),
     ),
-    CollectionsCheck("cash_total", postings.CASH, "The account is not the cash taken less cash returned.", _cash()),
     CollectionsCheck(
         "recoveries_total", postings.RECOVERIES, "The account is not what is to be recovered.", _recoveries()
     ),
@@ -232,13 +216,14 @@ CHECKS: Final = (
         "cost_total",
         postings.COST_OF_GOODS,
         "The account is not the cost of what was sold.",
-        _total(postings.COST_OF_GOODS, _all(_s.cost_cents, _PAID_SALE)),
+        total(postings.COST_OF_GOODS, all_of(_s.cost_cents, _PAID_SALE)),
     ),
     CollectionsCheck(
         "charges_total",
         postings.CHARGES,
         "The account is not the charges that left M-Pesa Cash.",
-        _total(postings.CHARGES, _charged()),
+        total(postings.CHARGES, _charged()),
     ),
+    *CASH_CHECKS,
 )
 """Every rule `collections verify` applies beside those of `ledger verify`."""

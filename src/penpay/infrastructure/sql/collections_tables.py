@@ -113,6 +113,61 @@ credit_notes = Table(
     Index("ix_credit_notes_customer_id_issued_at", "customer_id", "issued_at"),
 )
 
+till_shifts = Table(
+    "till_shifts",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("shift_number", Word(20), nullable=False, unique=True),
+    Column("shift_number_folded", Word(20), nullable=False, unique=True),
+    Column("cashier", Word(64), nullable=False),
+    # The cashier until it is closed, then NULL: each has one open shift.
+    Column("open_by", Word(64), unique=True),
+    Column("opened_at", Moment, nullable=False),
+    Column("float_cents", Cents, nullable=False),
+    Column("taken_cents", Cents, nullable=False),
+    Column("returned_cents", Cents, nullable=False),
+    Column("in_cents", Cents, nullable=False),
+    Column("out_cents", Cents, nullable=False),
+    Column("counted_cents", Cents),
+    Column("mpesa_cents", Cents),
+    Column("sales_count", BigInteger),
+    Column("closed_at", Moment),
+    Column("closed_by", Word(64)),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint(
+        "float_cents >= 0 AND taken_cents >= 0 AND returned_cents >= 0 AND in_cents >= 0 AND out_cents >= 0",
+        name="amounts",
+    ),
+    CheckConstraint("counted_cents IS NULL OR counted_cents >= 0", name="counted"),
+    CheckConstraint(
+        "(open_by IS NULL) = (counted_cents IS NOT NULL) AND (open_by IS NULL) = (mpesa_cents IS NOT NULL)"
+        " AND (open_by IS NULL) = (sales_count IS NOT NULL) AND (open_by IS NULL) = (closed_at IS NOT NULL)"
+        " AND (open_by IS NULL) = (closed_by IS NOT NULL)",
+        name="closed",
+    ),
+    CheckConstraint("open_by IS NULL OR open_by = cashier", name="open_by"),
+    Index("ix_till_shifts_opened_at", "opened_at"),
+)
+
+cash_movements = Table(
+    "cash_movements",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    # NULL where the cash was in no drawer.
+    Column("shift_id", Identifier, ForeignKey("till_shifts.id")),
+    Column("direction", Word(3), nullable=False),
+    Column("purpose", Word(10), nullable=False),
+    Column("amount_cents", Cents, nullable=False),
+    Column("reason", Word(200), nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    Column("moved_by", Word(64), nullable=False),
+    CheckConstraint("direction IN ('IN', 'OUT')", name="direction"),
+    CheckConstraint("purpose IN ('SAFE', 'BANK', 'OWNER', 'EXPENSE')", name="purpose"),
+    CheckConstraint("amount_cents > 0", name="amount"),
+    Index("ix_cash_movements_shift_id", "shift_id"),
+    Index("ix_cash_movements_moved_at", "moved_at"),
+)
+
 pos_sales = Table(
     "pos_sales",
     metadata,
@@ -135,12 +190,15 @@ pos_sales = Table(
     Column("created_at", Moment, nullable=False),
     Column("created_by", Word(64), nullable=False),
     Column("version", BigInteger, nullable=False),
+    # The shift in which it was opened.
+    Column("shift_id", Identifier),
     CheckConstraint("status IN ('PENDING', 'PAID', 'EXPIRED', 'CANCELLED')", name="status"),
     CheckConstraint("total_cents = net_cents + vat_cents AND total_cents > 0", name="total"),
     CheckConstraint("cash_cents >= 0 AND mpesa_cents >= 0 AND cash_cents + mpesa_cents <= total_cents", name="tenders"),
     CheckConstraint("(status = 'PAID') = (paid_at IS NOT NULL)", name="paid"),
     CheckConstraint("(status = 'PENDING') = (due_at IS NOT NULL)", name="due"),
     Index("ix_pos_sales_status_created_at", "status", "created_at"),
+    Index("ix_pos_sales_shift_id", "shift_id"),
     Index("ix_pos_sales_due_at", "due_at"),
 )
 
@@ -260,8 +318,11 @@ pos_tenders = Table(
     Column("payment_id", Identifier, ForeignKey("payments.id")),
     Column("taken_at", Moment, nullable=False),
     Column("taken_by", Word(64), nullable=False),
+    # In whose drawer the cash is, or out of whose it came.
+    Column("shift_id", Identifier),
     CheckConstraint("amount_cents > 0", name="amount"),
     CheckConstraint("kind IN ('CASH', 'MPESA', 'CASH_RETURNED', 'MPESA_RETURNED')", name="kind"),
+    Index("ix_pos_tenders_shift_id", "shift_id"),
     Index("ix_pos_tenders_payment_id", "payment_id"),
 )
 
@@ -273,6 +334,35 @@ number_series = Table(
     Column("day", Word(10), nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
+)
+
+books_lock = Table(
+    "books_lock",
+    metadata,
+    Column("name", Word(16), primary_key=True),
+    Column("locked_through", Word(10)),
+    Column("version", BigInteger, nullable=False),
+)
+
+period_locks = Table(
+    "period_locks",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    # NULL: all is to be open.
+    Column("locked_through", Word(10)),
+    Column("reason", Word(200), nullable=False),
+    Column("state", Word(10), nullable=False),
+    Column("proposed_by", Word(64), nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("decided_by", Word(64)),
+    Column("decided_at", Moment),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("state IN ('PROPOSED', 'APPROVED', 'REJECTED')", name="state"),
+    CheckConstraint("decided_by IS NULL OR state = 'REJECTED' OR decided_by <> proposed_by", name="maker_checker"),
+    CheckConstraint(
+        "(state = 'PROPOSED') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)", name="decided"
+    ),
+    Index("ix_period_locks_proposed_at", "proposed_at"),
 )
 
 APPEND_ONLY = (payment_allocations,)

@@ -17,9 +17,11 @@ from penpay.presentation.http.routes import (
     health,
     invoices,
     payments,
+    period_locks,
     pos,
     reports,
     reviews,
+    shifts,
     staff,
     staff_people,
     statements,
@@ -49,7 +51,20 @@ def create_app() -> FastAPI:
     )
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, reports, events),
+        (
+            staff,
+            staff_people,
+            reviews,
+            statements,
+            customers,
+            invoices,
+            pos,
+            shifts,
+            payments,
+            period_locks,
+            reports,
+            events,
+        ),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)

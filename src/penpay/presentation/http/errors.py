@@ -69,6 +69,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "own_approval": 403,
         "cross_site": 403,
         "own_proposal": 403,
+        "not_your_shift": 403,
         "deriv_account_not_yours": 403,
         # What is not there.
         "not_found": 404,
@@ -86,6 +87,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "payment_not_found": 404,
         "allocation_not_found": 404,
         "sale_not_found": 404,
+        "shift_not_found": 404,
+        "lock_not_found": 404,
         "refund_not_found": 404,
         # What stands against it as things are now.
         "limit_exceeded": 409,
@@ -130,6 +133,11 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "allocation_over": 409,
         "receipt_taken": 409,
         "sale_not_pending": 409,
+        "period_locked": 409,
+        "lock_decided": 409,
+        "shift_open": 409,
+        "shift_not_open": 409,
+        "cash_too_small": 409,
         "refund_decided": 409,
         "charge_differs": 409,
         # Ours to put right; the same request may be sent again.

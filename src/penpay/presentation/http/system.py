@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from starlette.requests import Request
 
 from penpay.application.collections.doors import Message, Verdict
-from penpay.application.collections.queries import CollectionsBooks
+from penpay.application.collections.queries import CollectionsBooks, PeriodBooks, ShiftBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
@@ -60,6 +60,8 @@ class Reports:
     ledger: LedgerReports
     statements: Statements
     collections: CollectionsReports
+    shifts: ShiftBooks
+    periods: PeriodBooks
     business_name: str
     """Who sends statements."""
 

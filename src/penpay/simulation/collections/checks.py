@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from penpay.domain.collections.reference import fold
+from penpay.infrastructure.sql.unit_of_work import parsed
 from penpay.simulation.books import Books, Row, identifier
 from penpay.simulation.collections.automatic import as_it_must_be_used
 from penpay.simulation.collections.business import Business
@@ -24,10 +26,20 @@ _DONE_IN: Final = MappingProxyType(
         What.ALLOCATE: "SELECT created_by FROM payment_allocations",
         What.UNALLOCATE: "SELECT created_by FROM payment_allocations WHERE reverses_id IS NOT NULL",
         What.REFUND: "SELECT reason FROM collections_refunds",
+        What.CASH_MOVED: "SELECT moved_by FROM cash_movements",
+        What.LOCK: "SELECT reason FROM period_locks",
+        What.LOCKED: "SELECT decided_by FROM period_locks WHERE state = 'APPROVED'",
+        What.COUNT: "SELECT closed_by FROM till_shifts",
         What.APPROVAL: "SELECT created_by FROM payment_allocations WHERE target = 'REFUND' AND reverses_id IS NULL",
     }
 )
 """Where the effect of a wish bears the name under which it was wished for."""
+
+
+_OF_PEOPLE: Final = frozenset(
+    {"InvoiceIssued", "InvoiceVoided", "CreditNoteIssued", "ShiftOpened", "ShiftClosed", "RefundApproved"}
+)
+"""Events that only people bring about, and each with a journal."""
 
 
 async def check_business(business: Business, books: Books) -> list[str]:
@@ -40,6 +52,8 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *as_it_must_be_used(books),
         *_done(tally, books),
         *_refunded(books),
+        *_counted(tally, books),
+        *_locked(books),
         *_kept(tally, books),
         *tally.broken,
     ]
@@ -153,6 +167,42 @@ def _refunded(books: Books) -> Iterator[str]:
         found = dict(kinds.get(identifier(row["id"]), Counter()))
         if found != expected[row["state"]]:
             yield f"K6: a refund is {row['state']}, and was posted as {found}"
+
+
+def _counted(tally: Tally, books: Books) -> Iterator[str]:
+    """K8: a cashier has one open shift at most, and a closed one is for ever as whoever closed it was told."""
+    for row in books.ours(
+        "SELECT cashier FROM till_shifts WHERE closed_at IS NULL GROUP BY cashier HAVING count(*) > 1"
+    ):
+        yield f"K8: {row['cashier']} has more than one open shift"
+    for wish in tally.wishes:
+        answer = wish.answer
+        if wish.what is not What.COUNT or answer is None:
+            continue
+        (row,) = books.ours("SELECT * FROM till_shifts WHERE shift_number = ?", answer["shift_id"])
+        expected = row["float_cents"] + row["taken_cents"] - row["returned_cents"] + row["in_cents"] - row["out_cents"]
+        found = (row["counted_cents"], expected, row["mpesa_cents"], row["sales_count"])
+        told = tuple(answer[name] for name in ("counted_cents", "expected_cents", "mpesa_cents", "sales_count"))
+        if found != told:
+            yield f"K8: {answer['shift_id']} was closed with {told}, and is {found}"
+        if answer["difference_cents"] != row["counted_cents"] - expected:
+            yield f"K8: {answer['shift_id']} was told a difference of {answer['difference_cents']}"
+
+
+def _locked(books: Books) -> Iterator[str]:
+    """K9: while a day is locked, people book nothing on it."""
+    through = ""
+    for row in books.ours("SELECT name, payload, recorded_at FROM domain_events ORDER BY rowid"):
+        if row["name"] == "LockApproved":
+            through = parsed(row["payload"])["through"] or ""
+        elif row["name"] in _OF_PEOPLE and _day_of(row["recorded_at"]) <= through:
+            yield f"K9: {row['name']} on {_day_of(row['recorded_at'])}, and the books were locked through {through}"
+
+
+def _day_of(recorded_at: Any) -> str:
+    """The day in Nairobi, as text."""
+    at = datetime.fromisoformat(str(recorded_at))
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC) + timedelta(hours=3)).date().isoformat()
 
 
 def _kept(tally: Tally, books: Books) -> Iterator[str]:

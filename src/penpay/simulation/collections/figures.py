@@ -16,8 +16,35 @@ ACCOUNTS: Final = (
     ("2400", _SUM.format("amount_cents", "collections_refunds WHERE state = 'APPROVED'")),
     (
         "1000",
-        _SUM.format("CASE kind WHEN 'CASH' THEN amount_cents ELSE -amount_cents END", "pos_tenders")
-        + " WHERE kind IN ('CASH', 'CASH_RETURNED')",
+        """SELECT (SELECT coalesce(sum(CASE kind WHEN 'CASH' THEN amount_cents ELSE -amount_cents END), 0)
+                   FROM pos_tenders WHERE kind IN ('CASH', 'CASH_RETURNED') AND shift_id IS NULL)
+                + (SELECT coalesce(sum(coalesce(counted_cents, 0) - float_cents), 0) FROM till_shifts)
+                + (SELECT coalesce(sum(CASE WHEN (direction = 'IN') = (shift_id IS NULL) THEN amount_cents
+                     ELSE -amount_cents END), 0) FROM cash_movements WHERE shift_id IS NULL OR purpose = 'SAFE')""",
+    ),
+    (
+        "1005",
+        """SELECT (SELECT coalesce(sum(float_cents), 0) FROM till_shifts WHERE counted_cents IS NULL)
+                + (SELECT coalesce(sum(CASE t.kind WHEN 'CASH' THEN t.amount_cents ELSE -t.amount_cents END), 0)
+                   FROM pos_tenders t JOIN till_shifts s ON s.id = t.shift_id WHERE s.counted_cents IS NULL)
+                + (SELECT coalesce(sum(CASE m.direction WHEN 'IN' THEN m.amount_cents ELSE -m.amount_cents END), 0)
+                   FROM cash_movements m JOIN till_shifts s ON s.id = m.shift_id WHERE s.counted_cents IS NULL)""",
+    ),
+    (
+        "1020",
+        _SUM.format("CASE direction WHEN 'OUT' THEN amount_cents ELSE -amount_cents END", "cash_movements")
+        + " WHERE purpose = 'BANK'",
+    ),
+    ("3100", _SUM.format("-amount_cents", "cash_movements WHERE purpose = 'OWNER' AND direction = 'OUT'")),
+    ("5300", _SUM.format("amount_cents", "cash_movements WHERE purpose = 'EXPENSE'")),
+    (
+        "5200",
+        """SELECT coalesce(sum(s.float_cents - s.counted_cents
+                 + (SELECT coalesce(sum(CASE t.kind WHEN 'CASH' THEN t.amount_cents ELSE -t.amount_cents END), 0)
+                    FROM pos_tenders t WHERE t.shift_id = s.id)
+                 + (SELECT coalesce(sum(CASE m.direction WHEN 'IN' THEN m.amount_cents ELSE -m.amount_cents END), 0)
+                    FROM cash_movements m WHERE m.shift_id = s.id)), 0)
+           FROM till_shifts s WHERE s.counted_cents IS NOT NULL""",
     ),
     (
         "1250",

@@ -23,8 +23,10 @@ from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
+from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
 from penpay.simulation.collections.tally import What
+from penpay.simulation.collections.till import Till, cashier
 from penpay.simulation.profile import Level
 
 NAMES: Final = ("wanjiru", "otieno")
@@ -59,6 +61,7 @@ class Staff:
         self._board = board
         self._chance = chance
         self._level = level
+        till = Till(office, chance)
         self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
             (self._customer, 2),
             (self._invoice, 8),
@@ -73,6 +76,10 @@ class Staff:
             (self._refund, 2),
             (self._decide, 2),
             (self._outcome, 2),
+            (till.begin, 2),
+            (till.move, 2),
+            (till.count, 1),
+            (Closing(office, chance).close_a_day, 1),
         )
 
     async def live(self, who: str) -> None:
@@ -146,6 +153,7 @@ class Staff:
             items=self._items(self._chance.randint(2, 60) * 1_000, wish.by),
             customer_number=whose,
             waits_for=timedelta(minutes=self._chance.choice((1, 5, 30))),
+            cashier=cashier(who),
             by=wish.by,
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
@@ -156,13 +164,13 @@ class Staff:
             wish = self._office.wish(who, What.CASH)
             number, total = self._chance.choice(self._board.sales[-_MOST_OPEN:])
             amount = self._chance.choice((None, Money(max(1, total // 2), Currency.KES)))
-            await self._office.ask(wish, TakeCash(pos_number=number, amount=amount, by=wish.by))
+            await self._office.ask(wish, TakeCash(pos_number=number, amount=amount, cashier=cashier(who), by=wish.by))
 
     async def _cancel(self, who: str) -> None:
         if self._board.sales:
             wish = self._office.wish(who, What.CANCEL)
             number, _ = self._chance.choice(self._board.sales[-_MOST_OPEN:])
-            await self._office.ask(wish, CancelSale(pos_number=number, by=wish.by))
+            await self._office.ask(wish, CancelSale(pos_number=number, cashier=cashier(who), by=wish.by))
 
     async def _allocate(self, who: str) -> None:
         waiting = await self._waiting()

@@ -40,6 +40,11 @@ class What(StrEnum):
     APPROVAL = "refund.approved"
     REJECTION = "refund.rejected"
     REVERSAL = "payment.reversed"
+    SHIFT = "shift.opened"
+    CASH_MOVED = "cash.moved"
+    COUNT = "shift.closed"
+    LOCK = "period_lock.proposed"
+    LOCKED = "period_lock.approved"
 
 
 @dataclass(slots=True, eq=False)

@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import capturing, invoicing, missed, refunding, reversing, using
+from penpay.application.collections import capturing, invoicing, missed, refunding, reversing, selling, using
 from penpay.application.collections.capturing import read, receipt_told
 from penpay.application.collections.doors import C2bDoor
 from penpay.application.collections.missed import BookListedHandler
 from penpay.application.collections.receiving import Received, ReceivePaymentHandler
 from penpay.application.collections.rows import CUSTOMERS, REFERENTS
 from penpay.application.collections.using import Plan, customer_of
-from penpay.application.wallet.collections_postings import Uses
+from penpay.application.wallet import cash_postings
+from penpay.application.wallet.collections_postings import CASH, Uses
 from penpay.domain.collections.allocation import PaymentId, Target
 from penpay.domain.collections.invoice import Invoice
 from penpay.domain.collections.payment import PaymentSource, PaymentStatus
+from penpay.domain.collections.period import BooksLock, PeriodLock
 from penpay.domain.collections.reference import SuspenseReason, choose
 from penpay.domain.collections.refund import Refund, RefundState
+from penpay.domain.collections.shift import Shift
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
@@ -147,6 +150,28 @@ def _decided_again(right: Function) -> Function:
     return decided
 
 
+def _left_in_the_drawer(right: Function) -> Function:
+    def shift_closed(work: Any, *, shift: Any, counted: Any, expected: Any) -> Any:  # noqa: ARG001  (it believes the count)
+        return right(work, shift=shift, counted=counted, expected=counted)
+
+    return shift_closed
+
+
+def _into_no_drawer(right: Function) -> Function:
+    def take_in(work: Any, shift: Any, amount: Any) -> Any:
+        right(work, shift, amount)
+        return CASH
+
+    return take_in
+
+
+def _not_counted(_: Function) -> Function:
+    def gave_back(self: Any, amount: Any) -> Any:  # noqa: ARG001  (it hands back and forgets)
+        return replace(self, version=self.version + 1)
+
+    return gave_back
+
+
 def _mutant(
     name: str,
     bug: str,
@@ -271,5 +296,36 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         "A refund that M-Pesa could not pay out stays in flight.",
         ("K6", "K3"),
         Replacement(refunding, "_release", _nothing),
+    ),
+    _mutant(
+        "difference_not_booked",
+        "What a drawer is short or over is not booked when its shift is closed.",
+        ("K3",),
+        Replacement(cash_postings, "shift_closed", _left_in_the_drawer),
+    ),
+    _mutant(
+        "drawer_not_posted",
+        "Cash that a shift takes is posted as cash in no drawer.",
+        ("K3",),
+        Replacement(selling, "take_in", _into_no_drawer),
+    ),
+    _mutant(
+        "handed_back_not_counted",
+        "Cash that is handed back stays in what a drawer is expected to hold.",
+        ("K3", "I7"),
+        Replacement(Shift, "gave_back", _not_counted),
+        within=60,
+    ),
+    _mutant(
+        "lock_not_asked",
+        "Nobody asks whether the books are locked.",
+        ("K9",),
+        Replacement(BooksLock, "require_open", _nothing),
+    ),
+    _mutant(
+        "locked_by_one",
+        "Whoever proposes to lock the books can approve it.",
+        ("K9",),
+        Replacement(PeriodLock, "decided", _by_anybody),
     ),
 )

@@ -42,6 +42,7 @@ class NewInvoiceBody(BillBody):
     invoice_id: str | None = Field(None, description="Its number; the next of the day, unless given.")
     vat_included: bool = Field(False, description="Whether the prices contain VAT, or it comes on top.")
     due_on: str | None = Field(None, description="The day in Nairobi by which it is to be paid; today, unless given.")
+    issued_on: str | None = Field(None, description="The day that it bears, no day to come; today, unless given.")
     memo: str | None = None
 
 
@@ -60,6 +61,7 @@ async def create_invoice(request: Request, staff: Accountant, body: NewInvoiceBo
         items=body.items(),
         vat_included=body.vat_included,
         due_on=day(body.due_on, "due_on"),
+        issued_on=day(body.issued_on, "issued_on"),
         number=body.invoice_id,
         memo=body.memo,
         by=actor(staff.id),

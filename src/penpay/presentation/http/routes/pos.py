@@ -79,6 +79,7 @@ async def open_sale(request: Request, staff: Cashier, body: NewSaleBody) -> Resp
         customer_number=body.customer_id,
         vat_included=body.vat_included,
         waits_for=timedelta(minutes=body.expires_in_minutes),
+        cashier=actor(staff.id),
         by=actor(staff.id),
     )
     return await act(
@@ -107,7 +108,8 @@ async def sales(
 @router.post("/{pos_id}/cash", responses=answers(200, SaleBody), openapi_extra=dict(REPEATABLE))
 async def take_cash(request: Request, staff: Cashier, pos_id: str, body: CashBody) -> Response:
     """Cash for the sale, or for a part of it."""
-    command = TakeCash(pos_number=pos_id, amount=some_kes(body.amount_cents), by=actor(staff.id))
+    who = actor(staff.id)
+    command = TakeCash(pos_number=pos_id, amount=some_kes(body.amount_cents), cashier=who, by=who)
     fields = {"pos_id": pos_id, **body.model_dump(mode="json")}
     return await act(request, staff, command, route="POST /api/pos/{pos_id}/cash", fields=fields, status=200)
 
@@ -145,6 +147,6 @@ async def push(request: Request, staff: Cashier, pos_id: str, body: AskBody) -> 
 @router.post("/{pos_id}/cancel", responses=answers(200, SaleBody), openapi_extra=dict(REPEATABLE))
 async def cancel_sale(request: Request, staff: Cashier, pos_id: str) -> Response:
     """The sale does not happen; cash is to be handed back, M-Pesa money is credit or in suspense."""
-    command = CancelSale(pos_number=pos_id, by=actor(staff.id))
+    command = CancelSale(pos_number=pos_id, cashier=actor(staff.id), by=actor(staff.id))
     route, fields = "POST /api/pos/{pos_id}/cancel", {"pos_id": pos_id}
     return await act(request, staff, command, route=route, fields=fields, status=200)
