@@ -24,6 +24,12 @@ from penpay.application.collections.invoicing import (
     VoidInvoice,
     VoidInvoiceHandler,
 )
+from penpay.application.collections.outflows import (
+    BookOutflow,
+    BookOutflowHandler,
+    ExplainOutflow,
+    ExplainOutflowHandler,
+)
 from penpay.application.collections.receiving import (
     AttachReceipt,
     AttachReceiptHandler,
@@ -83,6 +89,13 @@ from penpay.infrastructure.sql.collections_money import (
     PaymentsByPush,
     RefundRepository,
 )
+from penpay.infrastructure.sql.collections_outflows import (
+    OurOutflows,
+    OutflowRepository,
+    ReversedUnder,
+    SqlOutflows,
+    ToldReversals,
+)
 from penpay.infrastructure.sql.collections_people import (
     CustomerRepository,
     CustomersByPhone,
@@ -104,6 +117,7 @@ class CollectionsRows:
         self.customers = CustomerRepository(cipher, index)
         self.payments = PaymentRepository(cipher, index)
         self.refunds = RefundRepository(cipher)
+        self.outflows = OutflowRepository(cipher)
         self.repositories: tuple[Repository[Any, Any], ...] = (
             NumberSeriesRepository(),
             self.customers,
@@ -112,6 +126,7 @@ class CollectionsRows:
             PaidDays(),
             self.payments,
             self.refunds,
+            self.outflows,
         )
         self.finders: tuple[Finder, ...] = (
             CustomersByPhone(self.customers),
@@ -129,6 +144,9 @@ class CollectionsRows:
             HeldByRefund(),
             HeldBySale(),
             KnownRefunds(self.refunds),
+            OurOutflows(),
+            ReversedUnder(),
+            ToldReversals(),
         )
         self.appenders: tuple[Appender[Any], ...] = (
             InvoiceLineAppender(),
@@ -141,6 +159,10 @@ class CollectionsRows:
     def books(self, engine: AsyncEngine) -> SqlCollectionsBooks:
         """The read queries, on connections of this engine."""
         return SqlCollectionsBooks(engine, self.customers, self.payments, self.refunds)
+
+    def outflow_books(self, engine: AsyncEngine) -> SqlOutflows:
+        """Reading what left the PayBill account, likewise."""
+        return SqlOutflows(engine, self.outflows)
 
     def reports(self, engine: AsyncEngine, clock: Clock, business_name: str) -> Reports:
         """Reports and statements, likewise."""
@@ -173,6 +195,8 @@ def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
         RefundPaid: (RefundStepHandler(), first),
         RefundFailed: (RefundStepHandler(), first),
         ReversePayment: (ReversePaymentHandler(), first),
+        BookOutflow: (BookOutflowHandler(), first),
+        ExplainOutflow: (ExplainOutflowHandler(), new),
         ReceivePayment: (ReceivePaymentHandler(), first),
         AttachReceipt: (AttachReceiptHandler(), first),
         VerifyPayment: (VerifyPaymentHandler(), first),

@@ -124,6 +124,7 @@ class System:
         self.deriv_login_id = settings.deriv_login_id
         self.payment_books = SqlPaymentBooks(read)
         self.collections_books = self._collections.books(read)
+        self.outflow_books = self._collections.outflow_books(read)
         self.stories = SqlStories(self.engine)
         self.review_books = SqlReviewBooks(self.engine, self._cipher)
         self.ledger_books = SqlLedgerBooks(read)

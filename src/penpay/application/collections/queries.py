@@ -13,6 +13,7 @@ from typing import Protocol
 
 from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import RefundId, SaleId
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.refund import Refund, RefundState
 
 
@@ -114,4 +115,12 @@ class DueSales(Protocol):
 
     async def due_sales(self, at: datetime, limit: int) -> Sequence[SaleId]:
         """Sales to expire, longest due first."""
+        ...
+
+
+class OutflowBooks(Protocol):
+    """Reading what left the PayBill account."""
+
+    async def outflows(self, limit: int, *, use: OutflowUse | None = None, after: str | None = None) -> Page:
+        """Outflows, the newest first; `after` is the receipt of one, whatever has become of it since."""
         ...

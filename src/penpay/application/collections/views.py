@@ -12,6 +12,7 @@ from penpay.domain.collections.allocation import Allocation
 from penpay.domain.collections.customer import Contact, Customer
 from penpay.domain.collections.invoice import OVERDUE, CreditNote, Invoice
 from penpay.domain.collections.line import Line
+from penpay.domain.collections.outflow import Outflow
 from penpay.domain.collections.payment import Payer, PayerForm, Payment
 from penpay.domain.collections.point_of_sale import Sale, Tender
 from penpay.domain.collections.refund import Refund
@@ -188,4 +189,20 @@ def refund_view(refund: Refund, receipt: str | None, customer_number: str | None
         "receipt": refund.receipt,
         "failure_code": refund.failure_code,
         "ended_at": moment(refund.ended_at),
+    }
+
+
+def outflow_view(outflow: Outflow) -> View:
+    """Money that left the PayBill account; `told` is what M-Pesa's statement says of it."""
+    return {
+        "mpesa_receipt_number": outflow.receipt,
+        "amount_cents": outflow.amount.cents,
+        "use": outflow.use.value,
+        "reason": None if outflow.reason is None else outflow.reason.value,
+        "linked_receipt": outflow.linked_receipt,
+        "told": outflow.told,
+        "left_at": moment(outflow.at),
+        "recorded_by": outflow.recorded_by,
+        "explained_by": outflow.explained_by,
+        "explained_at": moment(outflow.explained_at),
     }

@@ -132,6 +132,24 @@ class ChargeDiffers(DomainError):
     title = "The charge for this receipt is booked with another amount."
 
 
+# -- outflows
+
+
+class OutflowNotFound(DomainError):
+    code = "outflow_not_found"
+    title = "Nothing that left has this receipt."
+
+
+class OutflowDiffers(DomainError):
+    code = "outflow_differs"
+    title = "What left under this receipt is booked with another amount."
+
+
+class OutflowSettled(DomainError):
+    code = "outflow_settled"
+    title = "What left under this receipt is a refund, a payout or a reversal."
+
+
 # -- refunds
 
 

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select
 
+from penpay.application.collections.settling import OUTFLOW_ACCOUNTS
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Target
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.point_of_sale import SaleStatus, TenderKind
 from penpay.domain.collections.refund import RefundState
 from penpay.domain.payments.evidence import EvidenceState, Purpose
@@ -23,6 +25,7 @@ from penpay.infrastructure.sql.collections_checks import (
     sum_of,
     targeted,
 )
+from penpay.infrastructure.sql.collections_outflow_checks import OUTFLOW_CHECKS, left_for
 from penpay.infrastructure.sql.collections_tables import (
     collections_refunds,
     credit_notes,
@@ -128,7 +131,8 @@ def _charged() -> ColumnElement[Any]:
 
 def _mpesa_cash() -> Select[Any]:
     refunded = _all(_r.amount_cents, _r.state == RefundState.PAID.value)
-    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded, -_charged())
+    left = left_for(*OUTFLOW_ACCOUNTS)
+    return _total(postings.MPESA_CASH, _all(_p.amount_cents, KEPT), -refunded, -_charged(), -left)
 
 
 def _recoveries() -> Select[Any]:
@@ -217,7 +221,7 @@ CHECKS: Final = (
     CollectionsCheck(
         "mpesa_total",
         postings.MPESA_CASH,
-        "The account is not payments kept less refunds paid and charges.",
+        "The account is not payments kept less refunds paid, charges and outflows.",
         _mpesa_cash(),
     ),
     CollectionsCheck("cash_total", postings.CASH, "The account is not the cash taken less cash returned.", _cash()),
@@ -238,7 +242,18 @@ CHECKS: Final = (
         "charges_total",
         postings.CHARGES,
         "The account is not the charges that left M-Pesa Cash.",
-        _total(postings.CHARGES, _charged()),
+        _total(postings.CHARGES, _charged(), left_for(OutflowUse.CHARGE)),
     ),
+    *(
+        CollectionsCheck(
+            f"outflows_{use.value.lower()}",
+            code,
+            "The account is not the sum of the outflows that were for it.",
+            _total(code, -left_for(use) if use is OutflowUse.OWNER else left_for(use)),
+        )
+        for use, code in OUTFLOW_ACCOUNTS.items()
+        if use is not OutflowUse.CHARGE
+    ),
+    *OUTFLOW_CHECKS,
 )
 """Every rule `collections verify` applies beside those of `ledger verify`."""

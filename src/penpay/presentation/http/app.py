@@ -16,6 +16,7 @@ from penpay.presentation.http.routes import (
     events,
     health,
     invoices,
+    outflows,
     payments,
     pos,
     reports,
@@ -49,7 +50,7 @@ def create_app() -> FastAPI:
     )
     penpay, business = (
         (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, reports, events),
+        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, outflows, reports, events),
     )
     for module in (*penpay, *business, callbacks, health):
         app.include_router(module.router)

@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from starlette.requests import Request
 
 from penpay.application.collections.doors import Message, Verdict
-from penpay.application.collections.queries import CollectionsBooks
+from penpay.application.collections.queries import CollectionsBooks, OutflowBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
@@ -101,6 +101,9 @@ class HttpSystem(Protocol):
 
     @property
     def collections_books(self) -> CollectionsBooks: ...
+
+    @property
+    def outflow_books(self) -> OutflowBooks: ...
 
     @property
     def live_feed(self) -> LiveFeed: ...

@@ -28,6 +28,7 @@ _DONE_IN: Final = MappingProxyType(
     }
 )
 """Where the effect of a wish bears the name under which it was wished for."""
+_REVERSED: Final = "SELECT mpesa_receipt_number FROM payments WHERE status = 'REVERSED'"
 
 
 async def check_business(business: Business, books: Books) -> list[str]:
@@ -40,6 +41,7 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *as_it_must_be_used(books),
         *_done(tally, books),
         *_refunded(books),
+        *_left(tally, books),
         *_kept(tally, books),
         *tally.broken,
     ]
@@ -97,11 +99,15 @@ def _summed_up(books: Books) -> Iterator[str]:
 
 
 def _paid_in(books: Books) -> Iterator[str]:
-    """K3: 1010 holds what was paid in and neither taken back nor paid out."""
+    """K3: 1010 holds what was paid in and neither taken back nor paid out, and has not left otherwise."""
     ((kept,),) = books.ours("SELECT coalesce(sum(amount_cents), 0) FROM payments WHERE status <> 'REVERSED'")
     ((out,),) = books.ours("SELECT coalesce(sum(amount_cents), 0) FROM collections_refunds WHERE state = 'PAID'")
-    if books.balance("1010") != kept - out:
-        yield f"K3: 1010 holds {books.balance('1010')} instead of {kept - out}"
+    ((left,),) = books.ours(
+        "SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows"
+        " WHERE outflow_use NOT IN ('REFUND', 'PAYOUT', 'REVERSAL')"
+    )
+    if books.balance("1010") != kept - out - left:
+        yield f"K3: 1010 holds {books.balance('1010')} instead of {kept - out - left}"
 
 
 def _done(tally: Tally, books: Books) -> Iterator[str]:
@@ -153,6 +159,22 @@ def _refunded(books: Books) -> Iterator[str]:
         found = dict(kinds.get(identifier(row["id"]), Counter()))
         if found != expected[row["state"]]:
             yield f"K6: a refund is {row['state']}, and was posted as {found}"
+
+
+def _left(tally: Tally, books: Books) -> Iterator[str]:
+    """K8: each row of a statement that tells of money that left is in the books once, under one name."""
+    rows = {row["mpesa_receipt_number"]: row for row in books.ours("SELECT * FROM collections_outflows")}
+    refunds = {row["receipt"]: row for row in books.ours("SELECT * FROM collections_refunds WHERE state = 'PAID'")}
+    undone = {row[0] for row in books.ours(_REVERSED)}
+    for receipt in sorted(tally.imported - rows.keys()):
+        yield f"K8: {receipt} was imported, and is not in the books"
+    for receipt, row in sorted(rows.items()):
+        if receipt in tally.left and row["amount_cents"] != tally.left[receipt]:
+            yield f"K8: {receipt} is booked with {row['amount_cents']} instead of {tally.left[receipt]}"
+        if (row["outflow_use"] == "REFUND") != (receipt in refunds):
+            yield f"K8: {receipt} is {row['outflow_use']}, and {'a' if receipt in refunds else 'no'} refund was paid so"
+        if (row["outflow_use"] == "REVERSAL") != (row["linked_receipt"] in undone):
+            yield f"K8: {receipt} is {row['outflow_use']}, and {row['linked_receipt']} was taken back by it"
 
 
 def _kept(tally: Tally, books: Books) -> Iterator[str]:

@@ -40,6 +40,11 @@ ACCOUNTS: Final = (
                    WHERE i.status <> 'VOID')
                 + (SELECT coalesce(sum(vat_cents), 0) FROM pos_sales WHERE status = 'PAID')""",
     ),
+    ("1020", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'BANK'")),
+    ("1260", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'UNEXPLAINED'")),
+    ("3900", _SUM.format("-amount_cents", "collections_outflows WHERE outflow_use = 'OWNER'")),
+    ("5100", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'CHARGE'")),
+    ("5200", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'EXPENSE'")),
     ("5000", _SUM.format("cost_cents", "pos_sales WHERE status = 'PAID'")),
 )
 """By account: what it must hold, by the rows that it is the sum of."""

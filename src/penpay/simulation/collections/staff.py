@@ -15,12 +15,14 @@ from penpay.application.collections.allocating import AllocatePayment, Reallocat
 from penpay.application.collections.crediting import ApplyCredit
 from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
+from penpay.application.collections.outflows import BookOutflow, ExplainOutflow
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
 from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import AllocationId, RefundId
 from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
+from penpay.domain.collections.outflow import BY_PEOPLE
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.simulation.collections.office import Office
@@ -32,6 +34,8 @@ _DEEDS: Final = MappingProxyType({Level.MILD: (6, 12), Level.EXTREME: (12, 20)})
 _PHONE: Final = PhoneNumber.parse("254713000099")
 _MOST_OPEN: Final = 3
 _FOUND: Final = 20
+_LEFT: Final = 6
+"""Rows of the statement that tell of money that left."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Board:
     refunds: list[tuple[str, str]] = field(default_factory=list)
     """With whoever proposed it."""
     approved: list[str] = field(default_factory=list)
+    amounts: dict[str, int] = field(default_factory=dict)
+    """By refund: cents."""
 
     def references(self) -> list[tuple[str, int]]:
         """Everything that can be paid for, with its amount; 0 for a customer."""
@@ -73,6 +79,8 @@ class Staff:
             (self._refund, 2),
             (self._decide, 2),
             (self._outcome, 2),
+            (self._outflow, 2),
+            (self._explain, 1),
         )
 
     async def live(self, who: str) -> None:
@@ -232,7 +240,9 @@ class Staff:
             by=wish.by,
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
-            self._board.refunds.append((str(wish.answer["refund_id"]), wish.by))
+            refund = str(wish.answer["refund_id"])
+            self._board.refunds.append((refund, wish.by))
+            self._board.amounts[refund] = shillings * 100
 
     async def _decide(self, who: str) -> None:
         """Decide about a refund; whoever proposed it may not, and nobody may twice."""
@@ -258,6 +268,35 @@ class Staff:
         refund = self._chance.choice(self._board.approved)
         id_ = RefundId(UUID(refund))
         paid = UUID(refund).int % 3 > 0
-        command = RefundPaid(refund_id=id_, receipt="REFUND0001") if paid else RefundFailed(refund_id=id_, code="2001")
-        for _ in range(self._chance.randint(1, 2)):
+        receipt = f"REFUND{id_.hex[-10:].upper()}"
+        command = RefundPaid(refund_id=id_, receipt=receipt) if paid else RefundFailed(refund_id=id_, code="2001")
+        times = self._chance.randint(1, 2)
+        if paid and self._chance.randrange(2):
+            await self._imported(receipt, self._board.amounts[refund])
+        for _ in range(times):
+            await self._office.look(lambda system: system.executor.execute(command))
+
+    async def _outflow(self, who: str) -> None:
+        """Import a row of a statement that tells of money that left; the same rows again and again."""
+        del who
+        number = self._chance.randint(1, _LEFT)
+        receipt, cents = f"LEFT{number:02d}", number * 10_000
+        self._office.tally.left[receipt] = cents
+        await self._imported(receipt, cents, to_bank=number % 3 == 0)
+
+    async def _imported(self, receipt: str, cents: int, *, to_bank: bool = False) -> None:
+        command = BookOutflow(
+            receipt=receipt, amount=Money(cents, Currency.KES), at=None, to_bank=to_bank, by="staff:import"
+        )
+        if await self._office.look(lambda system: system.executor.execute(command)) is not None:
+            self._office.tally.imported.add(receipt)
+
+    async def _explain(self, who: str) -> None:
+        """Somebody says what money that left was for, or that it was something else."""
+        del who
+        left = sorted(self._office.tally.left)
+        if left:
+            command = ExplainOutflow(
+                receipt=self._chance.choice(left), use=self._chance.choice(sorted(BY_PEOPLE)), by="staff:explain"
+            )
             await self._office.look(lambda system: system.executor.execute(command))

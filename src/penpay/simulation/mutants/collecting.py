@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import capturing, invoicing, missed, refunding, reversing, using
+from penpay.application.collections import capturing, invoicing, missed, outflows, refunding, reversing, using
 from penpay.application.collections.capturing import read, receipt_told
 from penpay.application.collections.doors import C2bDoor
 from penpay.application.collections.missed import BookListedHandler
 from penpay.application.collections.receiving import Received, ReceivePaymentHandler
+from penpay.application.collections.reversing import ReversePaymentHandler
 from penpay.application.collections.rows import CUSTOMERS, REFERENTS
+from penpay.application.collections.settling import OUTFLOW_ACCOUNTS
 from penpay.application.collections.using import Plan, customer_of
+from penpay.application.wallet import collections_postings as postings
 from penpay.application.wallet.collections_postings import Uses
 from penpay.domain.collections.allocation import PaymentId, Target
 from penpay.domain.collections.invoice import Invoice
@@ -147,6 +150,18 @@ def _decided_again(right: Function) -> Function:
     return decided
 
 
+def _left_again(right: Function) -> Function:
+    def handle(self: Any, command: Any, work: Any) -> Any:
+        booked = right(self, command, work)
+        if not booked.is_new and booked.use in OUTFLOW_ACCOUNTS:
+            to = OUTFLOW_ACCOUNTS[booked.use]
+            reference = work.ids.new().hex[:20]
+            postings.outflow_booked(work, receipt=reference, amount=command.amount, to=to, happened_at=work.now)
+        return booked
+
+    return handle
+
+
 def _mutant(
     name: str,
     bug: str,
@@ -271,5 +286,25 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         "A refund that M-Pesa could not pay out stays in flight.",
         ("K6", "K3"),
         Replacement(refunding, "_release", _nothing),
+    ),
+    _mutant(
+        "refund_beside_its_outflow",
+        "A refund that a statement told of before its Result is in the books twice.",
+        ("K8",),
+        Replacement(refunding, "_settle_outflow", _nothing),
+        within=40,
+    ),
+    _mutant(
+        "outflow_booked_again",
+        "A row of a statement that is imported again moves the same money again.",
+        ("K3",),
+        Replacement(outflows.BookOutflowHandler, "handle", _left_again),
+    ),
+    _mutant(
+        "reversal_not_undone",
+        "A reversal that a statement tells of is kept, and its payment is not undone.",
+        ("K1", "K8"),
+        Replacement(ReversePaymentHandler, "handle", _nothing),
+        within=40,
     ),
 )
