@@ -38,6 +38,14 @@ from penpay.application.collections.receiving import (
     VerifyPayment,
     VerifyPaymentHandler,
 )
+from penpay.application.collections.recurring import (
+    ChangeRecurring,
+    ChangeRecurringHandler,
+    CreateRecurring,
+    CreateRecurringHandler,
+    IssueRecurring,
+    IssueRecurringHandler,
+)
 from penpay.application.collections.refunding import (
     DecideRefund,
     ProposeRefund,
@@ -103,6 +111,12 @@ from penpay.infrastructure.sql.collections_people import (
     ReferentFinder,
 )
 from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
+from penpay.infrastructure.sql.collections_recurring import (
+    OccurrenceAppender,
+    RecurringCustomers,
+    RecurringRepository,
+    SqlRecurring,
+)
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.infrastructure.sql.collections_statements import SqlStatements
 from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
@@ -127,6 +141,7 @@ class CollectionsRows:
             self.payments,
             self.refunds,
             self.outflows,
+            RecurringRepository(),
         )
         self.finders: tuple[Finder, ...] = (
             CustomersByPhone(self.customers),
@@ -147,6 +162,7 @@ class CollectionsRows:
             OurOutflows(),
             ReversedUnder(),
             ToldReversals(),
+            RecurringCustomers(),
         )
         self.appenders: tuple[Appender[Any], ...] = (
             InvoiceLineAppender(),
@@ -154,6 +170,7 @@ class CollectionsRows:
             SaleLineAppender(),
             TenderAppender(),
             AllocationAppender(),
+            OccurrenceAppender(),
         )
 
     def books(self, engine: AsyncEngine) -> SqlCollectionsBooks:
@@ -163,6 +180,10 @@ class CollectionsRows:
     def outflow_books(self, engine: AsyncEngine) -> SqlOutflows:
         """Reading what left the PayBill account, likewise."""
         return SqlOutflows(engine, self.outflows)
+
+    def recurring_books(self, engine: AsyncEngine) -> SqlRecurring:
+        """Reading recurring invoices, likewise."""
+        return SqlRecurring(engine)
 
     def reports(self, engine: AsyncEngine, clock: Clock, business_name: str) -> Reports:
         """Reports and statements, likewise."""
@@ -180,6 +201,9 @@ def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
     return {
         CreateCustomer: (CreateCustomerHandler(), new),
         CreateInvoice: (CreateInvoiceHandler(), new),
+        CreateRecurring: (CreateRecurringHandler(), new),
+        ChangeRecurring: (ChangeRecurringHandler(), new),
+        IssueRecurring: (IssueRecurringHandler(), first),
         VoidInvoice: (VoidInvoiceHandler(), new),
         IssueCreditNote: (IssueCreditNoteHandler(), new),
         ApplyCredit: (ApplyCreditHandler(), new),

@@ -10,8 +10,6 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from penpay.application.collections.outflows import BookOutflow
-from penpay.domain.shared.money import Currency, Money
 from penpay.presentation.http.routes.collections_shapes import (
     CreditNoteBody,
     CustomerBody,
@@ -20,7 +18,6 @@ from penpay.presentation.http.routes.collections_shapes import (
     RefundBody,
     SaleBody,
 )
-from penpay.presentation.http.routes.outflows import OutflowBody
 from tests.contract.office.stage import ACCOUNTANT
 from tests.integration.http.desk import Desk, done, refused
 from tests.integration.http.stage import read
@@ -68,27 +65,6 @@ async def test_what_is_answered_is_what_is_documented(desk: Desk) -> None:
         model.model_validate(view)
         optional = {name for name, field in model.model_fields.items() if not field.is_required()}
         assert set(model.model_fields) - optional <= set(view) <= set(model.model_fields), model
-
-
-async def test_what_left_is_listed_and_explained_by_an_accountant(desk: Desk) -> None:
-    """Everybody may look; an accountant says what it was, once under a key, and not what only the books can know."""
-    told = BookOutflow(receipt="QOUT1", amount=Money(30_000, Currency.KES), at=None, told="Salary", by="test")
-    await desk.office.system.executor.execute(told)
-    (waiting,) = done(await desk.cashier.get("/api/outflows", params={"use": "unexplained"}))["outflows"]
-    url, headers = "/api/outflows/QOUT1/explain", {"Idempotency-Key": "salary-of-january"}
-    said = await desk.accountant.post(url, json={"use": "EXPENSE"}, headers=headers)
-    again = await desk.accountant.post(url, json={"use": "EXPENSE"}, headers=headers)
-
-    OutflowBody.model_validate(waiting)
-    assert set(waiting) == set(OutflowBody.model_fields)
-    assert ("UNEXPLAINED", "UNKNOWN_RECEIPT", "Salary") == (waiting["use"], waiting["reason"], waiting["told"])
-    assert ("EXPENSE", said.content) == (done(said)["use"], again.content)
-    assert [] == done(await desk.cashier.get("/api/outflows", params={"use": "unexplained"}))["outflows"]
-    assert (400, "invalid_request") == refused(await desk.accountant.post(url, json={"use": "REFUND"}))
-    assert (403, "forbidden") == refused(await desk.cashier.post(url, json={"use": "BANK"}))
-    assert (404, "outflow_not_found") == refused(
-        await desk.accountant.post("/api/outflows/QNONE/explain", json={"use": "BANK"})
-    )
 
 
 async def test_lines_are_priced_with_their_vat(desk: Desk) -> None:

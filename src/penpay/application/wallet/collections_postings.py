@@ -121,10 +121,10 @@ class Sold:
         ]
 
 
-def invoice_issued(work: Work, *, invoice: UUID, net: Money, vat: Money) -> UUID:
+def invoice_issued(work: Work, *, invoice: UUID, net: Money, vat: Money, happened_at: datetime) -> UUID:
     """A customer owes us what she was billed."""
     lines = [debit(RECEIVABLE, net + vat), credit(SALES_REVENUE, net), credit(VAT_PAYABLE, vat)]
-    return _post(work, INVOICE_ISSUED, str(invoice), lines)
+    return _post(work, INVOICE_ISSUED, str(invoice), lines, happened_at)
 
 
 def invoice_voided(work: Work, *, invoice: UUID, net: Money, vat: Money) -> UUID:

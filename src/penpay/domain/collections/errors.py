@@ -68,6 +68,16 @@ class CreditNoteTooLarge(DomainError):
     title = "More would be taken off the invoice than it is about."
 
 
+class RecurringNotFound(DomainError):
+    code = "recurring_not_found"
+    title = "There is no such recurring invoice."
+
+
+class RecurringOver(DomainError):
+    code = "recurring_over"
+    title = "The recurring invoice is not in a state that allows this."
+
+
 # -- payments and allocations
 
 

@@ -22,6 +22,7 @@ class SeriesName(StrEnum):
     SALE = "POS"
     INVOICE = "INV"
     CREDIT_NOTE = "CN"
+    RECURRING = "REC"
 
     @property
     def is_daily(self) -> bool:

@@ -19,6 +19,7 @@ from penpay.presentation.http.routes import (
     outflows,
     payments,
     pos,
+    recurring,
     reports,
     reviews,
     staff,
@@ -48,11 +49,9 @@ def create_app() -> FastAPI:
         exception_handlers={**HANDLERS, ClientDisconnect: hung_up},
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
-    penpay, business = (
-        (deposits, withdrawals, transactions, wallet),
-        (staff, staff_people, reviews, statements, customers, invoices, pos, payments, outflows, reports, events),
-    )
-    for module in (*penpay, *business, callbacks, health):
+    penpay, people = (deposits, withdrawals, transactions, wallet), (staff, staff_people, reviews)
+    business = (statements, customers, invoices, recurring, pos, payments, outflows, reports, events)
+    for module in (*penpay, *people, *business, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guarded)

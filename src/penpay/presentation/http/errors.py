@@ -123,6 +123,8 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "push_pending": 409,
         "credit_too_small": 409,
         "invoice_exists": 409,
+        "recurring_not_found": 404,
+        "recurring_over": 409,
         "outflow_differs": 409,
         "outflow_not_found": 404,
         "outflow_settled": 409,

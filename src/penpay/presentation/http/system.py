@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from penpay.application.collections.doors import Message, Verdict
 from penpay.application.collections.queries import CollectionsBooks, OutflowBooks
+from penpay.application.collections.recurring import RecurringBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
@@ -104,6 +105,9 @@ class HttpSystem(Protocol):
 
     @property
     def outflow_books(self) -> OutflowBooks: ...
+
+    @property
+    def recurring_books(self) -> RecurringBooks: ...
 
     @property
     def live_feed(self) -> LiveFeed: ...

@@ -28,6 +28,10 @@ _DONE_IN: Final = MappingProxyType(
     }
 )
 """Where the effect of a wish bears the name under which it was wished for."""
+_ISSUED: Final = """SELECT r.recurring_number, o.occurrence, i.invoice_number, i.total_cents, i.issued_at,
+        i.customer_id hers, r.customer_id mine
+    FROM recurring_occurrences o JOIN recurring_invoices r ON r.id = o.recurring_id
+    JOIN invoices i ON i.id = o.invoice_id ORDER BY r.recurring_number, o.occurrence"""
 _REVERSED: Final = "SELECT mpesa_receipt_number FROM payments WHERE status = 'REVERSED'"
 
 
@@ -42,6 +46,7 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *_done(tally, books),
         *_refunded(books),
         *_left(tally, books),
+        *_billed(tally, books),
         *_kept(tally, books),
         *tally.broken,
     ]
@@ -175,6 +180,31 @@ def _left(tally: Tally, books: Books) -> Iterator[str]:
             yield f"K8: {receipt} is {row['outflow_use']}, and {'a' if receipt in refunds else 'no'} refund was paid so"
         if (row["outflow_use"] == "REVERSAL") != (row["linked_receipt"] in undone):
             yield f"K8: {receipt} is {row['outflow_use']}, and {row['linked_receipt']} was taken back by it"
+
+
+def _billed(tally: Tally, books: Books) -> Iterator[str]:
+    """K9: each bill of a recurring invoice is issued once, in turn, not before its day, over what was agreed to."""
+    totals = {
+        str(wish.answer["recurring_id"]): wish.answer["total_cents"]
+        for wish in tally.wishes
+        if wish.what is What.RECURRING and wish.answer is not None
+    }
+    issued: dict[str, list[Row]] = {}
+    for row in books.ours(_ISSUED):
+        issued.setdefault(row["recurring_number"], []).append(row)
+    ((last,),) = books.ours("SELECT max(recorded_at) FROM ledger_journals")
+    for one in books.ours("SELECT recurring_number, next_occurrence, memo FROM recurring_invoices"):
+        number, rows = one["recurring_number"], issued.get(one["recurring_number"], [])
+        ((times,),) = books.ours("SELECT count(*) FROM invoices WHERE memo = ?", one["memo"])
+        if [row["occurrence"] for row in rows] != list(range(one["next_occurrence"])) or times != len(rows):
+            yield f"K9: {number} has come to {one['next_occurrence']}, and issued {times} invoices, {len(rows)} in turn"
+        for row in rows:
+            if row["total_cents"] != totals.get(number, row["total_cents"]) or row["mine"] != row["hers"]:
+                yield f"K9: {row['invoice_number']} is not what {number} bills"
+            if row["issued_at"] > last:
+                yield f"K9: {row['invoice_number']} of {number} was issued before its day"
+    for number in sorted(totals.keys() - issued.keys()):
+        yield f"K9: {number} was agreed to, and its first bill was not issued"
 
 
 def _kept(tally: Tally, books: Books) -> Iterator[str]:

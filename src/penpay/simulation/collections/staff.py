@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -16,14 +16,18 @@ from penpay.application.collections.crediting import ApplyCredit
 from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
 from penpay.application.collections.outflows import BookOutflow, ExplainOutflow
+from penpay.application.collections.recurring import CreateRecurring
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
 from penpay.application.collections.views import View
+from penpay.bootstrap import System
 from penpay.domain.collections.allocation import AllocationId, RefundId
 from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
 from penpay.domain.collections.outflow import BY_PEOPLE
+from penpay.domain.collections.recurring import Every, Schedule
 from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.nairobi import nairobi_day
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.simulation.collections.office import Office
 from penpay.simulation.collections.tally import What
@@ -68,6 +72,7 @@ class Staff:
         self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
             (self._customer, 2),
             (self._invoice, 8),
+            (self._recurring, 1),
             (self._void, 1),
             (self._credit_note, 2),
             (self._sell, 3),
@@ -126,6 +131,23 @@ class Staff:
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
             self._board.invoices.append((str(wish.answer["invoice_id"]), int(wish.answer["total_cents"])))
+
+    async def _recurring(self, who: str) -> None:
+        """Have somebody billed from today on; the first bill is due at once."""
+        if not self._board.customers:
+            return
+        today = await self._office.look(_today)
+        if today is None:
+            return
+        wish = self._office.wish(who, What.RECURRING)
+        command = CreateRecurring(
+            customer_number=self._chance.choice(self._board.customers[-3:]),
+            items=self._items(self._cents(), "Rent"),
+            schedule=Schedule(every=Every.DAY, starts_on=today, times=self._chance.choice((None, 1, 2))),
+            memo=wish.by,
+            by=wish.by,
+        )
+        await self._office.ask(wish, command)
 
     async def _void(self, who: str) -> None:
         if self._board.invoices:
@@ -300,3 +322,8 @@ class Staff:
                 receipt=self._chance.choice(left), use=self._chance.choice(sorted(BY_PEOPLE)), by="staff:explain"
             )
             await self._office.look(lambda system: system.executor.execute(command))
+
+
+async def _today(system: System) -> date:
+    """The business day at whichever process is asked."""
+    return nairobi_day(system.clock.now())

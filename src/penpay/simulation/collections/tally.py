@@ -28,6 +28,7 @@ class What(StrEnum):
     CUSTOMER = "customer.created"
     INVOICE = "invoice.issued"
     VOID = "invoice.voided"
+    RECURRING = "recurring.created"
     CREDIT_NOTE = "credit_note.issued"
     SALE = "sale.opened"
     CASH = "sale.cash_taken"

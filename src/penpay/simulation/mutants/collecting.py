@@ -20,6 +20,7 @@ from penpay.application.wallet.collections_postings import Uses
 from penpay.domain.collections.allocation import PaymentId, Target
 from penpay.domain.collections.invoice import Invoice
 from penpay.domain.collections.payment import PaymentSource, PaymentStatus
+from penpay.domain.collections.recurring import RecurringInvoice
 from penpay.domain.collections.reference import SuspenseReason, choose
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
@@ -148,6 +149,13 @@ def _decided_again(right: Function) -> Function:
         return right(replace(self, state=RefundState.PROPOSED), by, at, approve=approve)
 
     return decided
+
+
+def _one_left_out(right: Function) -> Function:
+    def issued(self: Any) -> Any:
+        return replace(right(self), next=self.next + 2)
+
+    return issued
 
 
 def _left_again(right: Function) -> Function:
@@ -286,6 +294,12 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         "A refund that M-Pesa could not pay out stays in flight.",
         ("K6", "K3"),
         Replacement(refunding, "_release", _nothing),
+    ),
+    _mutant(
+        "bill_left_out",
+        "After each bill of a recurring invoice one is left out.",
+        ("K9",),
+        Replacement(RecurringInvoice, "issued", _one_left_out),
     ),
     _mutant(
         "refund_beside_its_outflow",
