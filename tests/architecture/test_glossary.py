@@ -44,6 +44,8 @@ def test_the_glossary_lists_the_tables(glossary: str) -> None:
     # Imported here, so that the tests of the checker itself need neither database nor web framework. The tables of the
     # operator, of Collections, of the payouts and of the staff join the one schema when their modules are read.
     from penpay.infrastructure.sql.capture_tables import till_pushes  # noqa: PLC0415 -- see above
+    from penpay.infrastructure.sql.collections_outflow_tables import collections_outflows  # noqa: PLC0415 -- see above
+    from penpay.infrastructure.sql.collections_recurring_tables import recurring_invoices  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.collections_tables import customers  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.notification_tables import notifications  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.operator_tables import stk_pushes  # noqa: PLC0415 -- see above
@@ -51,7 +53,7 @@ def test_the_glossary_lists_the_tables(glossary: str) -> None:
     from penpay.infrastructure.sql.staff_tables import staff  # noqa: PLC0415 -- see above
 
     assert stk_pushes.metadata is customers.metadata is till_pushes.metadata is staff.metadata is secrets.metadata
-    assert stk_pushes.metadata is notifications.metadata
+    assert stk_pushes.metadata is notifications.metadata is collections_outflows.metadata is recurring_invoices.metadata
     assert sorted(stk_pushes.metadata.tables) == listed(glossary, "tables")
 
 

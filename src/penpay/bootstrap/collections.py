@@ -24,6 +24,12 @@ from penpay.application.collections.invoicing import (
     VoidInvoice,
     VoidInvoiceHandler,
 )
+from penpay.application.collections.outflows import (
+    BookOutflow,
+    BookOutflowHandler,
+    ExplainOutflow,
+    ExplainOutflowHandler,
+)
 from penpay.application.collections.period import (
     DecideLock,
     DecideLockHandler,
@@ -38,6 +44,14 @@ from penpay.application.collections.receiving import (
     ReceivePaymentHandler,
     VerifyPayment,
     VerifyPaymentHandler,
+)
+from penpay.application.collections.recurring import (
+    ChangeRecurring,
+    ChangeRecurringHandler,
+    CreateRecurring,
+    CreateRecurringHandler,
+    IssueRecurring,
+    IssueRecurringHandler,
 )
 from penpay.application.collections.refunding import (
     DecideRefund,
@@ -98,6 +112,13 @@ from penpay.infrastructure.sql.collections_money import (
     PaymentsByPush,
     RefundRepository,
 )
+from penpay.infrastructure.sql.collections_outflows import (
+    OurOutflows,
+    OutflowRepository,
+    ReversedUnder,
+    SqlOutflows,
+    ToldReversals,
+)
 from penpay.infrastructure.sql.collections_people import (
     CustomerRepository,
     CustomersByPhone,
@@ -106,6 +127,12 @@ from penpay.infrastructure.sql.collections_people import (
 )
 from penpay.infrastructure.sql.collections_period import BooksLockRepository, PeriodLockRepository, SqlPeriods
 from penpay.infrastructure.sql.collections_receipts import SqlCollectionsBooks
+from penpay.infrastructure.sql.collections_recurring import (
+    OccurrenceAppender,
+    RecurringCustomers,
+    RecurringRepository,
+    SqlRecurring,
+)
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.infrastructure.sql.collections_shifts import (
     CashMovementAppender,
@@ -128,6 +155,7 @@ class CollectionsRows:
         self.customers = CustomerRepository(cipher, index)
         self.payments = PaymentRepository(cipher, index)
         self.refunds = RefundRepository(cipher)
+        self.outflows = OutflowRepository(cipher)
         self.repositories: tuple[Repository[Any, Any], ...] = (
             BooksLockRepository(),
             PeriodLockRepository(),
@@ -139,6 +167,8 @@ class CollectionsRows:
             PaidDays(),
             self.payments,
             self.refunds,
+            self.outflows,
+            RecurringRepository(),
         )
         self.finders: tuple[Finder, ...] = (
             CustomersByPhone(self.customers),
@@ -159,6 +189,10 @@ class CollectionsRows:
             ShiftsByNumber(),
             KnownShifts(),
             SoldInShifts(),
+            OurOutflows(),
+            ReversedUnder(),
+            ToldReversals(),
+            RecurringCustomers(),
         )
         self.appenders: tuple[Appender[Any], ...] = (
             InvoiceLineAppender(),
@@ -167,11 +201,20 @@ class CollectionsRows:
             TenderAppender(),
             AllocationAppender(),
             CashMovementAppender(),
+            OccurrenceAppender(),
         )
 
     def books(self, engine: AsyncEngine) -> SqlCollectionsBooks:
         """The read queries, on connections of this engine."""
         return SqlCollectionsBooks(engine, self.customers, self.payments, self.refunds)
+
+    def outflow_books(self, engine: AsyncEngine) -> SqlOutflows:
+        """Reading what left the PayBill account, likewise."""
+        return SqlOutflows(engine, self.outflows)
+
+    def recurring_books(self, engine: AsyncEngine) -> SqlRecurring:
+        """Reading recurring invoices, likewise."""
+        return SqlRecurring(engine)
 
     def reports(self, engine: AsyncEngine, clock: Clock, business_name: str) -> Reports:
         """Reports and statements, likewise."""
@@ -191,6 +234,9 @@ def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
     return {
         CreateCustomer: (CreateCustomerHandler(), new),
         CreateInvoice: (InOpenPeriod(CreateInvoiceHandler()), new),
+        CreateRecurring: (CreateRecurringHandler(), new),
+        ChangeRecurring: (ChangeRecurringHandler(), new),
+        IssueRecurring: (IssueRecurringHandler(), first),
         VoidInvoice: (InOpenPeriod(VoidInvoiceHandler()), new),
         IssueCreditNote: (InOpenPeriod(IssueCreditNoteHandler()), new),
         ApplyCredit: (InOpenPeriod(ApplyCreditHandler()), new),
@@ -211,6 +257,8 @@ def collections_handlers() -> dict[type, tuple[Handler[Any, Any], Lane]]:
         ProposeLock: (ProposeLockHandler(), new),
         DecideLock: (DecideLockHandler(), new),
         ReversePayment: (ReversePaymentHandler(), first),
+        BookOutflow: (BookOutflowHandler(), first),
+        ExplainOutflow: (InOpenPeriod(ExplainOutflowHandler()), new),
         ReceivePayment: (ReceivePaymentHandler(), first),
         AttachReceipt: (AttachReceiptHandler(), first),
         VerifyPayment: (VerifyPaymentHandler(), first),

@@ -80,6 +80,7 @@ from penpay.workers.deriv_transfer import DerivTransferWorker
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
 from penpay.workers.mpesa_disbursement import MPESA_DISBURSEMENTS_WORKER, MpesaDisbursementWorker
 from penpay.workers.publisher import PUBLISHER, Publisher
+from penpay.workers.recurring_billing import RECURRING_BILLING_WORKER, RecurringBillingWorker
 from penpay.workers.refund_payout import REFUND_PAYOUTS_WORKER, RefundPayoutWorker
 from penpay.workers.runtime import ITEM, Wakeups, Worker
 from penpay.workers.sale_expiry import SALE_EXPIRY_WORKER, SaleExpiryWorker
@@ -124,6 +125,8 @@ class System:
         self.deriv_login_id = settings.deriv_login_id
         self.payment_books = SqlPaymentBooks(read)
         self.collections_books = self._collections.books(read)
+        self.outflow_books = self._collections.outflow_books(read)
+        self.recurring_books = self._collections.recurring_books(read)
         self.stories = SqlStories(self.engine)
         self.review_books = SqlReviewBooks(self.engine, self._cipher)
         self.ledger_books = SqlLedgerBooks(read)
@@ -272,6 +275,7 @@ class System:
         payouts = MpesaDisbursementWorker(executor=self.executor, mpesa=self.disbursements, tokens=self._tokens)
         callbacks = MpesaCallbackWorker(executor=self.executor)
         sales = SaleExpiryWorker(executor=self.executor)
+        recurring = RecurringBillingWorker(executor=self.executor)
         publisher = self._publisher()
 
         async def published(found: str) -> None:
@@ -296,6 +300,7 @@ class System:
             ),
             *self.capture.workers(worker, self.mpesa, self.pulls),
             worker.driver(SALE_EXPIRY_WORKER, self.collections_books.due_sales, sales.handle),
+            worker.driver(RECURRING_BILLING_WORKER, self.recurring_books.due, recurring.handle),
             worker(PUBLISHER, publisher.look, lambda found: found, published),
             # What another process publishes is found by looking.
             worker(LIVE, self.live_feed.look, lambda head: head, self.live_feed.handle),

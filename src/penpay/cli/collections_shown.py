@@ -107,6 +107,8 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
                 "charges_cents": imported.charges.cents,
                 "charges_booked": imported.charges_booked,
                 "outflows_cents": imported.outflows.cents,
+                "outflows_booked": imported.outflows_booked,
+                "unexplained": list(imported.unexplained),
                 "other": imported.other,
                 "contradicting": list(imported.contradicting),
                 "unreadable": [{"line": row.line, "why": row.why} for row in imported.unreadable],
@@ -117,10 +119,12 @@ def show_import(imported: Imported, *, as_json: bool) -> None:
     typer.echo(f"Missing until now, and booked: {imported.booked}, {imported.booked_total}")
     typer.echo(f"Of deposits to Deriv: {imported.deposits}")
     typer.echo(f"Charges of M-Pesa: {imported.charges}, booked now: {imported.charges_booked}")
-    typer.echo(f"Other outflows: {imported.outflows}")
+    typer.echo(f"Other outflows: {imported.outflows}, booked now: {imported.outflows_booked}")
     typer.echo(f"Other rows: {imported.other}")
     for receipt in imported.reversed_:
         typer.echo(f"{receipt} was taken back by M-Pesa and is reversed.")
+    for receipt in imported.unexplained:
+        typer.echo(f"{receipt} left, and nobody knows what for: `penpay collections explain-outflow {receipt}`.")
     for receipt in imported.contradicting:
         typer.echo(f"{receipt} is booked with other facts: see `penpay collections payment {receipt}`.")
     for row in imported.unreadable:

@@ -133,7 +133,14 @@ RULES = (
         (
             "SELECT (SELECT coalesce(sum(amount_cents), 0) FROM payments WHERE status <> 'REVERSED')"
             " - (SELECT coalesce(sum(amount_cents), 0) FROM collections_refunds WHERE state = 'PAID')"
+            " - (SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows"
+            " WHERE outflow_use NOT IN ('REFUND', 'PAYOUT', 'REVERSAL'))"
         ),
+    ),
+    (
+        "outflows that nobody has explained",
+        _account("1260"),
+        "SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows WHERE outflow_use = 'UNEXPLAINED'",
     ),
     (
         "recoveries",

@@ -132,6 +132,8 @@ class SmallSystem:
     c2b_door: Any = None
     review_books: Any = None
     reports: Any = None
+    outflow_books: Any = None
+    recurring_books: Any = None
     tls_required: bool = False
     secure_cookies: bool = False
     idempotency_secret: bytes = b"s" * 32

@@ -59,3 +59,30 @@ def test_too_few_receipts_have_no_gap(count: int) -> None:
 
     assert (count, ()) == (seen.receipts, seen.gaps)
     assert (None if not count else kes(1_000)) == seen.opening
+
+
+def left(second: int, amount: int) -> Outflow:
+    return Outflow(at=NOON + timedelta(seconds=second), amount=kes(amount))
+
+
+def test_what_left_in_the_second_of_a_receipt_left_before_it_or_after_it() -> None:
+    """M-Pesa takes its charge in the second of the payment, after it; a payout of that second was before it."""
+    points = [point("A", 0, 50, 1_050), point("B", 5, 100, 850), point("C", 9, 25, 845)]
+
+    assert () == follow(points, [left(5, 300), left(5, 30)]).gaps
+
+
+def test_a_known_outflow_that_the_balance_does_not_show_is_a_gap() -> None:
+    """30 are said to have left between two receipts that go on from each other: 30 must have come beside."""
+    points = [point("A", 0, 50, 1_050), point("B", 5, 100, 1_150), point("C", 9, 25, 1_175)]
+
+    assert (Gap(after="B", before="C", missing=kes(30)),) == follow(points, [left(7, 30)]).gaps
+    assert (Gap(after="B", before="C", missing=kes(30)),) == follow(points, [left(5, 30)]).gaps
+
+
+def test_what_left_in_the_second_in_which_the_span_begins_may_be_in_its_balance() -> None:
+    """The day before ended with a receipt and a charge of one second: nobody can tell which was first."""
+    preceding = point("A", 0, 50, 1_050)
+
+    assert () == follow([point("B", 5, 100, 1_150)], [left(0, 20)], preceding=preceding).gaps
+    assert () == follow([point("B", 5, 100, 1_130)], [left(0, 20)], preceding=preceding).gaps

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from penpay.application.collections.charging import BookCharge, ChargeBooked
 from penpay.application.collections.missed import Booked, BookListed, stated
-from penpay.application.collections.reversing import ReversedBy, ReversePayment
+from penpay.application.collections.outflows import BookOutflow, OutflowBooked
 from penpay.application.shared.executor import Executor
-from penpay.domain.collections.errors import PaymentNotFound
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.mpesa.c2b import C2bPayment
 from penpay.domain.mpesa.statement_file import RowKind, Statement, StatementRow, UnreadableRow
 from penpay.domain.shared.errors import DomainError
@@ -39,6 +39,11 @@ class Imported:
     charges_booked: int = 0
     """Charges that were not in the books."""
     outflows: Money = _NOTHING
+    """What left otherwise: refunds, payouts, to the bank, and what nobody has explained."""
+    outflows_booked: int = 0
+    """Outflows that were not in the books."""
+    unexplained: tuple[str, ...] = ()
+    """Receipts of outflows that wait until somebody says what they were."""
     other: int = 0
     unreadable: tuple[UnreadableRow, ...] = ()
 
@@ -54,7 +59,8 @@ class StatementImporter:
     async def run(self, statement: Statement, *, by: str) -> Imported:
         """Book them; a row that cannot be booked is told with the unreadable ones and keeps no other from it."""
         result = Imported(unreadable=statement.unreadable)
-        for row in statement.rows:
+        # Payments first: in a file with the newest on top, what was taken back stands above what was paid.
+        for row in sorted(statement.rows, key=lambda row: row.kind is not RowKind.RECEIPT):
             try:
                 result = await self._row(row, result, by)
             except DomainError as refusal:
@@ -65,13 +71,11 @@ class StatementImporter:
     async def _row(self, row: StatementRow, result: Imported, by: str) -> Imported:
         if row.kind is RowKind.RECEIPT:
             return await self._payment(row, result)
-        if row.kind is RowKind.REVERSAL:
-            return await self._reversal(row, result, by)
         if row.kind is RowKind.CHARGE:
             return await self._charge(row, result, by)
-        if row.kind is RowKind.OUTFLOW:
-            return replace(result, outflows=result.outflows + row.amount)
-        return replace(result, other=result.other + 1)
+        if row.kind is RowKind.OTHER:
+            return replace(result, other=result.other + 1)
+        return await self._outflow(row, result, by)
 
     async def _payment(self, row: StatementRow, result: Imported) -> Imported:
         booked: Booked = await self._executor.execute(BookListed(told=stated(row, short_code=self._short_code)))
@@ -92,14 +96,27 @@ class StatementImporter:
         count = result.charges_booked + booked.is_new
         return replace(result, charges=result.charges + row.amount, charges_booked=count)
 
-    async def _reversal(self, row: StatementRow, result: Imported, by: str) -> Imported:
-        if row.linked_receipt is None:
-            raise PaymentNotFound
-        taken = ReversePayment(
-            receipt=row.linked_receipt, reversed_by=ReversedBy.SAFARICOM, reversal_receipt=row.receipt, by=by
+    async def _outflow(self, row: StatementRow, result: Imported, by: str) -> Imported:
+        told = BookOutflow(
+            receipt=row.receipt,
+            amount=row.amount,
+            at=row.at,
+            is_reversal=row.kind is RowKind.REVERSAL,
+            to_bank=row.kind is RowKind.TO_BANK,
+            linked_receipt=row.linked_receipt,
+            told=row.told,
+            by=by,
         )
-        await self._executor.execute(taken)
-        return replace(result, reversed_=(*result.reversed_, row.linked_receipt))
+        booked: OutflowBooked = await self._executor.execute(told)
+        if booked.use is OutflowUse.REVERSAL and row.linked_receipt is not None:
+            return replace(result, reversed_=(*result.reversed_, row.linked_receipt))
+        waits = (row.receipt,) if booked.use is OutflowUse.UNEXPLAINED else ()
+        return replace(
+            result,
+            outflows=result.outflows + row.amount,
+            outflows_booked=result.outflows_booked + booked.is_new,
+            unexplained=result.unexplained + waits,
+        )
 
 
 def _confirmation(row: StatementRow, short_code: str) -> C2bPayment:

@@ -93,21 +93,29 @@ class CreateInvoiceHandler:
         if command.number is not None and named(work, command.number, Referent.INVOICE) is not None:
             raise InvoiceExists(invoice_id=command.number)
         lines = priced(command.items, vat_included=command.vat_included)
-        invoice = _issued(command, work, customer.id, lines, issued_at)
-        work.add(INVOICES, invoice.id, invoice)
-        for line in lines_of(invoice.id, lines):
-            work.append(INVOICE_LINES, line)
-        work.put(CUSTOMERS, customer.id, customer.moved(receivable=invoice.total.cents, issued=1))
-        postings.invoice_issued(
-            work, invoice=invoice.id, net=invoice.net, vat=invoice.vat, happened_at=invoice.issued_at
-        )
-        facts = {"total_cents": invoice.total.cents, **customer_facts(work, customer.id)}
-        work.record(invoice.event("InvoiceIssued", due_on=invoice.due_on.isoformat(), **facts))
-        work.audit(command.by, "invoice.issued", "invoice", invoice.id, invoice_id=invoice.number)
-        credit = min(customer.credit, invoice.balance)
-        if customer.auto_apply_credit and credit.cents:
-            invoice = apply_credit(work, invoice, credit, command.by)
+        invoice = issue(work, _issued(command, work, customer.id, lines, issued_at), lines, command.by)
         return invoice_view(invoice, customer.number, nairobi_day(work.now), lines)
+
+
+def issue(work: Work, invoice: Invoice, lines: Sequence[Line], by: str) -> Invoice:
+    """Bill a customer, and let her credit pay it where she lets it; the invoice as it is then.
+
+    One that is dated back stands before others in her row, so whoever has looked at that must look again.
+    """
+    customer = customer_of(work, invoice.customer_id)
+    work.add(INVOICES, invoice.id, invoice)
+    for line in lines_of(invoice.id, lines):
+        work.append(INVOICE_LINES, line)
+    is_earlier = invoice.issued_at < work.now
+    work.put(CUSTOMERS, customer.id, customer.moved(receivable=invoice.total.cents, issued=1, reopened=int(is_earlier)))
+    postings.invoice_issued(work, invoice=invoice.id, net=invoice.net, vat=invoice.vat, happened_at=invoice.issued_at)
+    facts = {"total_cents": invoice.total.cents, **customer_facts(work, customer.id)}
+    work.record(invoice.event("InvoiceIssued", due_on=invoice.due_on.isoformat(), **facts))
+    work.audit(by, "invoice.issued", "invoice", invoice.id, invoice_id=invoice.number)
+    credit = min(customer.credit, invoice.balance)
+    if customer.auto_apply_credit and credit.cents:
+        return apply_credit(work, invoice, credit, by)
+    return invoice
 
 
 def _dated(command: CreateInvoice, work: Work) -> datetime:

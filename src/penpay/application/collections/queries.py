@@ -14,6 +14,7 @@ from uuid import UUID
 
 from penpay.application.collections.views import View
 from penpay.domain.collections.allocation import RefundId, SaleId
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.period import LockState
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.collections.shift import ShiftState
@@ -147,4 +148,12 @@ class DueSales(Protocol):
 
     async def due_sales(self, at: datetime, limit: int) -> Sequence[SaleId]:
         """Sales to expire, longest due first."""
+        ...
+
+
+class OutflowBooks(Protocol):
+    """Reading what left the PayBill account."""
+
+    async def outflows(self, limit: int, *, use: OutflowUse | None = None, after: str | None = None) -> Page:
+        """Outflows, the newest first; `after` is the receipt of one, whatever has become of it since."""
         ...

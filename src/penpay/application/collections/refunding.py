@@ -18,10 +18,12 @@ from penpay.application.collections.rows import (
     HELD_BY_REFUND,
     KNOWN_PAYMENTS,
     KNOWN_REFUNDS,
+    OUTFLOWS,
     PAYMENTS,
     REFERENTS,
     REFUNDS,
 )
+from penpay.application.collections.settling import settle
 from penpay.application.collections.taking_back import reverse_row
 from penpay.application.collections.using import customer_of
 from penpay.application.collections.views import refund_view
@@ -30,6 +32,7 @@ from penpay.application.shared.unit_of_work import Find, Footprint, Stale, Work
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Allocation, AllocationId, RefundId, Target
 from penpay.domain.collections.errors import CreditTooSmall, RefundNotFound, SuspenseTooSmall
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.payment import Payment, PaymentStatus
 from penpay.domain.collections.reference import SuspenseReason, fold
 from penpay.domain.collections.refund import Refund, RefundState
@@ -136,7 +139,9 @@ class RefundStepHandler:
     """What happens to a refund that was proposed."""
 
     async def footprint(self, commands: Sequence[RefundStep], find: Find) -> Footprint:
-        footprint = postings.books_footprint(Footprint())
+        footprint = postings.outflows_footprint(postings.books_footprint(Footprint()))
+        paid = [command for command in commands if isinstance(command, RefundPaid)]
+        footprint.add(OUTFLOWS, *(command.receipt for command in paid if command.receipt))
         ids = {command.refund_id for command in commands}
         refunds = (await find(KNOWN_REFUNDS, ids)).values()
         await find(HELD_BY_REFUND, {c.refund_id for c in commands if isinstance(c, RefundFailed)})
@@ -179,6 +184,8 @@ class RefundStepHandler:
             return refund
         after = refund.paid(command.receipt, work.now)
         postings.refund_paid(work, refund=refund.id, amount=refund.amount)
+        if command.receipt is not None:
+            _settle_outflow(work, command.receipt, refund)
         work.record(after.event("RefundPaid"))
         work.audit("mpesa", "refund.paid", "refund", refund.id)
         return after
@@ -200,6 +207,13 @@ class RefundStepHandler:
     @staticmethod
     def _customer(work: Work, refund: Refund) -> str | None:
         return None if refund.customer_id is None else customer_of(work, refund.customer_id).number
+
+
+def _settle_outflow(work: Work, receipt: str, refund: Refund) -> None:
+    """Keep under which receipt it left. What M-Pesa has said is not refused for what a statement told before it."""
+    outflow = work.get(OUTFLOWS, receipt)
+    if outflow is None or (outflow.amount == refund.amount and not outflow.is_settled):
+        settle(work, receipt, refund.amount, OutflowUse.REFUND, at=work.now, by="mpesa")
 
 
 def _hold(work: Work, refund: Refund, by: str) -> None:

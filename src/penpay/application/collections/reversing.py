@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,11 +20,14 @@ from penpay.application.collections.rows import (
     HELD_BY_CREDIT,
     HELD_BY_PAYMENT,
     KNOWN_PAYMENTS,
+    OUTFLOWS,
     PAYMENTS,
     SALES,
     TENDERS,
+    TOLD_REVERSALS,
     Held,
 )
+from penpay.application.collections.settling import settle
 from penpay.application.collections.taking_back import (
     held_footprint,
     reopen,
@@ -39,7 +43,8 @@ from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Allocation, AllocationId, SaleId, Target, newest_first
 from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.line import KES
-from penpay.domain.collections.payment import Payment, PaymentStatus
+from penpay.domain.collections.outflow import OutflowUse
+from penpay.domain.collections.payment import Payment, PaymentStatus, check_receipt
 from penpay.domain.collections.point_of_sale import Tender, TenderKind
 from penpay.domain.shared.money import Money
 
@@ -58,7 +63,14 @@ class ReversePayment:
     reversed_by: ReversedBy
     reversal_receipt: str | None = None
     """Of the reversal itself, where it is told."""
+    at: datetime | None = None
+    """When it was taken back; None where that is not told."""
     by: str
+
+    def __post_init__(self) -> None:
+        """Raises InvalidReceipt for what can be no receipt of a reversal."""
+        if self.reversal_receipt is not None:
+            check_receipt(self.reversal_receipt)
 
 
 @dataclass(slots=True)
@@ -74,8 +86,10 @@ class _Undoing:
 
 class ReversePaymentHandler:
     async def footprint(self, commands: Sequence[ReversePayment], find: Find) -> Footprint:
-        footprint = postings.books_footprint(Footprint())
+        footprint = postings.outflows_footprint(postings.books_footprint(Footprint()))
+        footprint.add(OUTFLOWS, *(command.reversal_receipt for command in commands if command.reversal_receipt))
         receipts = {command.receipt for command in commands}
+        footprint.add(OUTFLOWS, *(await find(TOLD_REVERSALS, receipts)).values())
         known = await find(KNOWN_PAYMENTS, receipts)
         footprint.add(PAYMENTS, *receipts, *(payment.key for payment in known.values()))
         rows: list[Allocation] = []
@@ -88,7 +102,10 @@ class ReversePaymentHandler:
         return footprint.add(SALES, *(row.sale_id for row in rows if row.sale_id is not None))
 
     def handle(self, command: ReversePayment, work: Work) -> Answer:
-        """Undo it once; told again it changes nothing. The answer is `payment_view`. Raises PaymentNotFound."""
+        """Undo it once; told again it changes nothing. The answer is `payment_view`.
+
+        Raises PaymentNotFound, and OutflowDiffers or OutflowSettled for the receipt of a reversal that is another one.
+        """
         known = work.found(KNOWN_PAYMENTS, command.receipt)
         payment = payment_of(work, None if known is None else known.key)
         if payment.status is PaymentStatus.REVERSED:
@@ -100,11 +117,14 @@ class ReversePaymentHandler:
         for row in held.allocations:
             _undo(work, row, undoing, command.by)
         self._take_credit(work, held, undoing, command.by)
+        at = work.now if command.at is None else command.at
+        _settle_outflow(work, command, payment, at)
         journal_id = postings.receipt_reversed(
             work,
             reference=payment.receipt or payment.push_reference or str(payment.id),
             amount=payment.amount,
             from_={account: Money(cents, KES) for account, cents in undoing.from_cents.items()},
+            happened_at=at,
         )
         _record(work, payment, undoing, journal_id, command.by)
         after = payment.reversed()
@@ -135,6 +155,21 @@ class ReversePaymentHandler:
             if found < wanted:
                 undoing.from_cents[postings.RECOVERIES] += wanted - found
                 undoing.recovered.append((customer_id, True, wanted - found))
+
+
+def _settle_outflow(work: Work, command: ReversePayment, payment: Payment, at: datetime) -> None:
+    """Keep under which receipt it was taken back: the one that is named, or that a statement told of before.
+
+    What a statement told of this payment is undone whatever its amount was, for all of the payment is undone.
+    """
+    receipt, amount = command.reversal_receipt, payment.amount
+    if receipt is None:
+        receipt = work.found(TOLD_REVERSALS, payment.receipt or "")
+        outflow = None if receipt is None else work.get(OUTFLOWS, receipt)
+        if receipt is None or outflow is None or outflow.is_settled:
+            return
+        amount = outflow.amount
+    settle(work, receipt, amount, OutflowUse.REVERSAL, linked_receipt=payment.receipt, at=at, by=command.by)
 
 
 def _fresh(work: Work, payment: Payment) -> Held:

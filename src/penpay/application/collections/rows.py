@@ -10,10 +10,13 @@ from penpay.domain.collections.allocation import Allocation, AllocationId, OpenI
 from penpay.domain.collections.customer import Customer, CustomerId
 from penpay.domain.collections.invoice import CreditNote, Invoice, InvoiceId, InvoiceLine
 from penpay.domain.collections.numbers import NumberSeries, SeriesName
+from penpay.domain.collections.outflow import Outflow, OutflowUse
 from penpay.domain.collections.payment import Payment
 from penpay.domain.collections.point_of_sale import Sale, SaleLine, Tender
+from penpay.domain.collections.recurring import Occurrence, RecurringInvoice
 from penpay.domain.collections.reference import Candidate
 from penpay.domain.collections.refund import Refund
+from penpay.domain.shared.money import Money
 from penpay.domain.shared.phone import PhoneNumber
 
 CUSTOMERS: Final[Kind[CustomerId, Customer]] = Kind("customers")
@@ -22,6 +25,10 @@ SALES: Final[Kind[SaleId, Sale]] = Kind("pos_sales")
 PAYMENTS: Final[Kind[str, Payment]] = Kind("payments")
 """By receipt, or by the text of its id for one that has none yet: see `Payment.key`."""
 REFUNDS: Final[Kind[RefundId, Refund]] = Kind("collections_refunds")
+RECURRING: Final[Kind[str, RecurringInvoice]] = Kind("recurring_invoices")
+"""By number."""
+OUTFLOWS: Final[Kind[str, Outflow]] = Kind("collections_outflows")
+"""By receipt."""
 NUMBER_SERIES: Final[Kind[SeriesName, NumberSeries]] = Kind("number_series")
 
 INVOICE_LINES: Final[Appended[InvoiceLine]] = Appended("invoice_lines")
@@ -29,6 +36,7 @@ CREDIT_NOTES: Final[Appended[CreditNote]] = Appended("credit_notes")
 SALE_LINES: Final[Appended[SaleLine]] = Appended("pos_sale_lines")
 TENDERS: Final[Appended[Tender]] = Appended("pos_tenders")
 ALLOCATIONS: Final[Appended[Allocation]] = Appended("payment_allocations")
+OCCURRENCES: Final[Appended[Occurrence]] = Appended("recurring_occurrences")
 
 REFERENTS: Final[Index[str, tuple[Candidate, ...]]] = Index("referents")
 """By folded number: the invoice, the customer and the sale that have it."""
@@ -81,3 +89,21 @@ TENDERS_OF_SALES: Final[Index[SaleId, tuple[Tender, ...]]] = Index("tenders_of_s
 """All that was taken for a sale and given back, oldest first."""
 KNOWN_SALES: Final[Index[SaleId, Sale]] = Index("known_sales")
 KNOWN_REFUNDS: Final[Index[RefundId, Refund]] = Index("known_refunds")
+
+RECURRING_CUSTOMERS: Final[Index[str, CustomerId]] = Index("recurring_customers")
+"""By number of a recurring invoice: whom it bills."""
+
+
+class OurOutflow(NamedTuple):
+    """Money that we have sent away ourselves."""
+
+    use: OutflowUse
+    amount: Money
+
+
+OUR_OUTFLOWS: Final[Index[str, OurOutflow]] = Index("our_outflows")
+"""By receipt: refunds that are paid, and payouts to users of PenPay that have arrived."""
+TOLD_REVERSALS: Final[Index[str, str]] = Index("told_reversals")
+"""By receipt of a payment: the receipt of an outflow that is said to have taken it back, and is booked as another."""
+REVERSED_UNDER: Final[Index[str, str]] = Index("reversed_under")
+"""By receipt of a payment: the receipt under which M-Pesa has taken it back."""

@@ -11,9 +11,11 @@ from datetime import date, datetime
 from penpay.domain.collections.allocation import Allocation
 from penpay.domain.collections.customer import Contact, Customer
 from penpay.domain.collections.invoice import OVERDUE, CreditNote, Invoice
-from penpay.domain.collections.line import Line
+from penpay.domain.collections.line import Line, totals
+from penpay.domain.collections.outflow import Outflow
 from penpay.domain.collections.payment import Payer, PayerForm, Payment
 from penpay.domain.collections.point_of_sale import Sale, Tender
+from penpay.domain.collections.recurring import RecurringInvoice
 from penpay.domain.collections.refund import Refund
 from penpay.domain.shared.phone import PhoneNumber
 
@@ -188,4 +190,42 @@ def refund_view(refund: Refund, receipt: str | None, customer_number: str | None
         "receipt": refund.receipt,
         "failure_code": refund.failure_code,
         "ended_at": moment(refund.ended_at),
+    }
+
+
+def outflow_view(outflow: Outflow) -> View:
+    """Money that left the PayBill account; `told` is what M-Pesa's statement says of it."""
+    return {
+        "mpesa_receipt_number": outflow.receipt,
+        "amount_cents": outflow.amount.cents,
+        "use": outflow.use.value,
+        "reason": None if outflow.reason is None else outflow.reason.value,
+        "linked_receipt": outflow.linked_receipt,
+        "told": outflow.told,
+        "left_at": moment(outflow.at),
+        "recorded_by": outflow.recorded_by,
+        "explained_by": outflow.explained_by,
+        "explained_at": moment(outflow.explained_at),
+    }
+
+
+def recurring_view(one: RecurringInvoice, customer_number: str) -> View:
+    """A recurring invoice, with the lines of each bill."""
+    lines, schedule = one.lines(), one.schedule
+    return {
+        "recurring_id": one.number,
+        "customer_id": customer_number,
+        "state": one.state.value,
+        "total_cents": totals(lines).total.cents,
+        "lines": [line_view(line) for line in lines],
+        "memo": one.memo,
+        "due_days": one.due_days,
+        "every": schedule.every.value,
+        "interval": schedule.interval,
+        "starts_on": schedule.starts_on.isoformat(),
+        "ends_on": None if schedule.ends_on is None else schedule.ends_on.isoformat(),
+        "times": schedule.times,
+        "next_on": None if one.due_at is None else schedule.day(one.next).isoformat(),
+        "created_by": one.created_by,
+        "created_at": moment(one.created_at),
     }

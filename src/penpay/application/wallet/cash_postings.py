@@ -12,16 +12,13 @@ from typing import Final
 from uuid import UUID
 
 from penpay.application.shared.unit_of_work import Footprint, Work
-from penpay.application.wallet.collections_postings import CASH, DRAWERS
+from penpay.application.wallet.collections_postings import BANK, CASH, DRAWERS, DRAWINGS, OTHER_EXPENSES
 from penpay.application.wallet.ledger import ACCOUNTS, post
 from penpay.domain.shared.money import Money
 from penpay.domain.wallet.journal import Line, credit, debit
 
-BANK: Final = "1020"
 OWNERS_EQUITY: Final = "equity:owner:KES"
-DRAWINGS: Final = "3100"
 OVER_AND_SHORT: Final = "5200"
-PETTY_EXPENSES: Final = "5300"
 
 SHIFT_OPENED: Final = "shift_opened"
 CASH_MOVED: Final = "cash_moved"
@@ -29,13 +26,13 @@ SHIFT_CLOSED: Final = "shift_closed"
 
 PUT_IN: Final[Mapping[str, str]] = {"SAFE": CASH, "BANK": BANK, "OWNER": OWNERS_EQUITY}
 """By purpose: the account that cash comes out of."""
-TAKEN_OUT: Final[Mapping[str, str]] = {"SAFE": CASH, "BANK": BANK, "OWNER": DRAWINGS, "EXPENSE": PETTY_EXPENSES}
+TAKEN_OUT: Final[Mapping[str, str]] = {"SAFE": CASH, "BANK": BANK, "OWNER": DRAWINGS, "EXPENSE": OTHER_EXPENSES}
 """By purpose: the account that cash goes to."""
 
 
 def cash_footprint(footprint: Footprint) -> Footprint:
     """Every account that cash without a sale can touch."""
-    return footprint.add(ACCOUNTS, CASH, DRAWERS, BANK, OWNERS_EQUITY, DRAWINGS, OVER_AND_SHORT, PETTY_EXPENSES)
+    return footprint.add(ACCOUNTS, CASH, DRAWERS, BANK, OWNERS_EQUITY, DRAWINGS, OVER_AND_SHORT, OTHER_EXPENSES)
 
 
 def shift_opened(work: Work, *, shift: UUID, amount: Money) -> None:

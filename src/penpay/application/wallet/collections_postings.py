@@ -20,17 +20,21 @@ from penpay.domain.wallet.journal import Line, credit, debit
 CASH: Final = "1000"
 DRAWERS: Final = "1005"
 MPESA_CASH: Final = "1010"
+BANK: Final = "1020"
 RECEIVABLE: Final = "1200"
 RECOVERIES: Final = "1250"
+OUTFLOWS: Final = "1260"
 INVENTORY: Final = "1300"
 CUSTOMER_CREDIT: Final = "2100"
 VAT_PAYABLE: Final = "2200"
 SUSPENSE: Final = "2300"
 PART_PAYMENTS: Final = "2350"
 REFUNDS_IN_FLIGHT: Final = "2400"
+DRAWINGS: Final = "3100"
 SALES_REVENUE: Final = "4000"
 COST_OF_GOODS: Final = "5000"
 CHARGES: Final = "5100"
+OTHER_EXPENSES: Final = "5300"
 
 INVOICE_ISSUED: Final = "invoice_issued"
 INVOICE_VOIDED: Final = "invoice_voided"
@@ -47,6 +51,9 @@ REFUND_INTENDED: Final = "refund_intended"
 REFUND_PAID: Final = "refund_paid"
 REFUND_FAILED: Final = "refund_failed"
 CHARGE_BOOKED: Final = "charge_booked"
+OUTFLOW_BOOKED: Final = "outflow_booked"
+OUTFLOW_EXPLAINED: Final = "outflow_explained"
+OUTFLOW_SETTLED: Final = "outflow_settled"
 
 _RECEIPTS: Final = (MPESA_CASH, RECEIVABLE, CUSTOMER_CREDIT, SUSPENSE)
 _SALES: Final = (CASH, DRAWERS, INVENTORY, VAT_PAYABLE, PART_PAYMENTS, SALES_REVENUE, COST_OF_GOODS)
@@ -62,6 +69,11 @@ def charges_footprint(footprint: Footprint, receipts: Iterable[str]) -> Footprin
     """What charges of M-Pesa's for these receipts touch."""
     footprint.add(JOURNALS, *((CHARGE_BOOKED, receipt) for receipt in receipts))
     return footprint.add(ACCOUNTS, MPESA_CASH, CHARGES)
+
+
+def outflows_footprint(footprint: Footprint) -> Footprint:
+    """The accounts that what left for something else can touch."""
+    return footprint.add(ACCOUNTS, MPESA_CASH, BANK, OUTFLOWS, DRAWINGS, CHARGES, OTHER_EXPENSES)
 
 
 def books_footprint(footprint: Footprint) -> Footprint:
@@ -133,10 +145,12 @@ def receipt_booked(work: Work, *, reference: str, amount: Money, uses: Uses, hap
     return _post(work, RECEIPT_BOOKED, reference, [debit(MPESA_CASH, amount), *uses.lines()], happened_at)
 
 
-def receipt_reversed(work: Work, *, reference: str, amount: Money, from_: Mapping[str, Money]) -> UUID:
+def receipt_reversed(
+    work: Work, *, reference: str, amount: Money, from_: Mapping[str, Money], happened_at: datetime
+) -> UUID:
     """M-Pesa has taken a payment back; `from_` says by account where the money was."""
     lines = [*(debit(account, part) for account, part in from_.items()), credit(MPESA_CASH, amount)]
-    return _post(work, RECEIPT_REVERSED, reference, lines)
+    return _post(work, RECEIPT_REVERSED, reference, lines, happened_at)
 
 
 def suspense_allocated(work: Work, *, allocation: UUID, amount: Money, uses: Uses) -> UUID:
@@ -197,6 +211,21 @@ def charge_of(work: Work, receipt: str) -> Money | None:
 def charge_booked(work: Work, *, receipt: str, amount: Money, happened_at: datetime) -> UUID:
     """M-Pesa has taken a charge. `receipt` is that of what it was charged for."""
     return _post(work, CHARGE_BOOKED, receipt, [debit(CHARGES, amount), credit(MPESA_CASH, amount)], happened_at)
+
+
+def outflow_booked(work: Work, *, receipt: str, amount: Money, to: str, happened_at: datetime) -> UUID:
+    """Money has left our PayBill that the books did not know of."""
+    return _post(work, OUTFLOW_BOOKED, receipt, [debit(to, amount), credit(MPESA_CASH, amount)], happened_at)
+
+
+def outflow_explained(work: Work, *, reference: str, amount: Money, from_: str, to: str) -> UUID:
+    """Somebody has said what it left for. `reference` is its receipt and the version of what was said."""
+    return _post(work, OUTFLOW_EXPLAINED, reference, [debit(to, amount), credit(from_, amount)])
+
+
+def outflow_settled(work: Work, *, receipt: str, amount: Money, from_: str) -> UUID:
+    """The books know it by another name: what was booked for it is undone."""
+    return _post(work, OUTFLOW_SETTLED, receipt, [debit(MPESA_CASH, amount), credit(from_, amount)])
 
 
 def _post(work: Work, kind: str, reference: str, lines: list[Line], happened_at: datetime | None = None) -> UUID:

@@ -68,6 +68,16 @@ class CreditNoteTooLarge(DomainError):
     title = "More would be taken off the invoice than it is about."
 
 
+class RecurringNotFound(DomainError):
+    code = "recurring_not_found"
+    title = "There is no such recurring invoice."
+
+
+class RecurringOver(DomainError):
+    code = "recurring_over"
+    title = "The recurring invoice is not in a state that allows this."
+
+
 # -- payments and allocations
 
 
@@ -176,6 +186,24 @@ class LockDecided(DomainError):
 class ChargeDiffers(DomainError):
     code = "charge_differs"
     title = "The charge for this receipt is booked with another amount."
+
+
+# -- outflows
+
+
+class OutflowNotFound(DomainError):
+    code = "outflow_not_found"
+    title = "Nothing that left has this receipt."
+
+
+class OutflowDiffers(DomainError):
+    code = "outflow_differs"
+    title = "What left under this receipt is booked with another amount."
+
+
+class OutflowSettled(DomainError):
+    code = "outflow_settled"
+    title = "What left under this receipt is a refund, a payout or a reversal."
 
 
 # -- refunds

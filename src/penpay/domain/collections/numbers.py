@@ -23,6 +23,7 @@ class SeriesName(StrEnum):
     INVOICE = "INV"
     CREDIT_NOTE = "CN"
     SHIFT = "SHIFT"
+    RECURRING = "REC"
 
     @property
     def is_daily(self) -> bool:

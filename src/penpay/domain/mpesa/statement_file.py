@@ -46,6 +46,7 @@ _CUSTOMER: Final = re.compile(
 )
 _REVERSAL: Final = re.compile(r"revers", re.IGNORECASE)
 _CHARGE: Final = re.compile(r"charge|\bfee\b|tariff", re.IGNORECASE)
+_TO_BANK: Final = re.compile(r"settle|\bbank\b|organi[sz]ation withdrawal|withdraw(al)? of funds", re.IGNORECASE)
 
 
 class RowKind(StrEnum):
@@ -56,6 +57,8 @@ class RowKind(StrEnum):
     REVERSAL = "REVERSAL"
     """M-Pesa took a payment back."""
     CHARGE = "CHARGE"
+    TO_BANK = "TO_BANK"
+    """Money of ours that went to our bank."""
     OUTFLOW = "OUTFLOW"
     """Money of ours that left for somewhere else."""
     OTHER = "OTHER"
@@ -78,6 +81,8 @@ class StatementRow:
     """Of the account, after the row."""
     linked_receipt: str | None
     """With REVERSAL: the payment that was taken back."""
+    told: str = field(default="", repr=False)
+    """Type and details in the portal's words; may name a person."""
     bill_reference: str = ""
     phone: PayerPhone = field(default=PayerPhone(PhoneKind.ABSENT, ""))
     name: str = field(default="", repr=False)
@@ -166,6 +171,7 @@ def _row(line: int, cells: Mapping[str, str]) -> StatementRow | UnreadableRow:
         at=_moment(cells.get("completed", "")) or _moment(cells.get("initiated", "")),
         balance=_amount(cells["balance"]) if cells.get("balance") else None,
         linked_receipt=receipt(cells.get("linked")),
+        told=person_text(told),
         bill_reference=person_text(account),
         phone=payer_phone(party.strip()),
         name=person_text(name),
@@ -178,7 +184,9 @@ def _kind(cells: Mapping[str, str], told: str, *, came: bool) -> RowKind:
     if not came:
         if _REVERSAL.search(told):
             return RowKind.REVERSAL
-        return RowKind.CHARGE if _CHARGE.search(told) else RowKind.OUTFLOW
+        if _CHARGE.search(told):
+            return RowKind.CHARGE
+        return RowKind.TO_BANK if _TO_BANK.search(told) else RowKind.OUTFLOW
     from_a_customer = not told or (_CUSTOMER.search(told) and not _REVERSAL.search(told))
     return RowKind.RECEIPT if from_a_customer else RowKind.OTHER
 

@@ -127,18 +127,19 @@ CHART: Final[Mapping[str, ChartLine]] = {
     "1020": ChartLine("Bank", _ASSET, _KES, may_go_negative=True),
     "1200": ChartLine("Accounts Receivable", _ASSET, _KES),
     "1250": ChartLine("Recoveries", _ASSET, _KES),
+    "1260": ChartLine("Outflows not explained yet", _ASSET, _KES),
     "1300": ChartLine("Inventory", _ASSET, _KES, may_go_negative=True),
     "2100": ChartLine("Customer Credit", _LIABILITY, _KES),
     "2200": ChartLine("VAT Payable", _LIABILITY, _KES),
     "2300": ChartLine("Suspense of Collections", _LIABILITY, _KES),
     "2350": ChartLine("Part payments of sales", _LIABILITY, _KES),
     "2400": ChartLine("Refunds in flight", _LIABILITY, _KES),
-    "3100": ChartLine("Owner's drawings", AccountType.EQUITY, _KES, may_go_negative=True),
+    "3100": ChartLine("Owner's Drawings", AccountType.EQUITY, _KES, may_go_negative=True),
     "4000": ChartLine("Sales Revenue", AccountType.REVENUE, _KES),
     "5000": ChartLine("Cost of Goods Sold", _EXPENSE, _KES),
     "5100": ChartLine("M-Pesa Charges", _EXPENSE, _KES),
     "5200": ChartLine("Cash over and short", _EXPENSE, _KES, may_go_negative=True),
-    "5300": ChartLine("Petty Expenses", _EXPENSE, _KES),
+    "5300": ChartLine("Other Expenses", _EXPENSE, _KES),
 }
 """Accounts there is one of."""
 

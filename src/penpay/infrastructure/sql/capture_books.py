@@ -14,7 +14,7 @@ from penpay.application.collections.capturing import CONFIRMATION, payer_of, rea
 from penpay.application.collections.working import DueMessage
 from penpay.application.shared.ports import Clock
 from penpay.application.shared.webhooks import WebhookOutcome
-from penpay.application.wallet.collections_postings import CHARGE_BOOKED, MPESA_CASH
+from penpay.application.wallet.collections_postings import CHARGE_BOOKED, MPESA_CASH, RECEIPT_REVERSED
 from penpay.domain.collections.continuity import BalancePoint, Outflow
 from penpay.domain.collections.payment import PaymentStatus
 from penpay.domain.collections.reference import Candidate, choose, forms
@@ -25,6 +25,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import UnopenableField
 from penpay.infrastructure.sql.capture_tables import balance_checks, receipt_pulls, till_pushes
 from penpay.infrastructure.sql.collections_money import PaymentRepository
+from penpay.infrastructure.sql.collections_outflow_tables import collections_outflows
 from penpay.infrastructure.sql.collections_people import ReferentFinder
 from penpay.infrastructure.sql.collections_tables import collections_refunds, customers, payments
 from penpay.infrastructure.sql.engine import looking, reading, translating
@@ -164,10 +165,20 @@ class SqlBalances:
         return max((*found, *deposits), key=lambda point: (point.at, point.balance.cents), default=None)
 
     async def outflows(self, since: datetime, until: datetime) -> Sequence[Outflow]:
-        """Refunds that were paid out, and charges that M-Pesa took, in a span."""
+        """What left in a span, by M-Pesa's receipts; refunds and reversals without one, and charges."""
         r, j, e, a = collections_refunds.c, ledger_journals.c, ledger_entries.c, ledger_accounts.c
-        paid = select(r.ended_at, r.amount_cents).where(
-            r.state == RefundState.PAID.value, r.ended_at >= since, r.ended_at < until
+        o = collections_outflows.c
+        left = select(o.left_at, o.amount_cents).where(o.left_at >= since, o.left_at < until)
+        paid = (
+            select(r.ended_at, r.amount_cents)
+            .outerjoin(collections_outflows, o.mpesa_receipt_number == r.receipt)
+            .where(o.id.is_(None), r.state == RefundState.PAID.value, r.ended_at >= since, r.ended_at < until)
+        )
+        reversed_ = (
+            select(j.happened_at, _p.amount_cents)
+            .join_from(payments, ledger_journals, j.reference == _p.mpesa_receipt_number)
+            .outerjoin(collections_outflows, o.reversal_of == _p.mpesa_receipt_number)
+            .where(o.id.is_(None), j.kind == RECEIPT_REVERSED, j.happened_at >= since, j.happened_at < until)
         )
         charged = (
             select(j.happened_at, e.amount_cents)
@@ -177,7 +188,8 @@ class SqlBalances:
             .where(j.kind == CHARGE_BOOKED, a.code == MPESA_CASH, j.happened_at >= since, j.happened_at < until)
         )
         async with translating(), self._engine.connect() as connection:
-            found = [*(await connection.execute(paid)).all(), *(await connection.execute(charged)).all()]
+            asked = (left, paid, reversed_, charged)
+            found = [row for statement in asked for row in (await connection.execute(statement)).all()]
         return [Outflow(at=at, amount=_kes(cents)) for at, cents in found]
 
     async def _of_deposits(self, short_code: str, since: datetime, until: datetime) -> list[BalancePoint]:

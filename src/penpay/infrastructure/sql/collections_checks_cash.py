@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Select, and_
 
 from penpay.application.wallet import cash_postings as cash
 from penpay.application.wallet import collections_postings as postings
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.point_of_sale import TenderKind
 from penpay.domain.collections.shift import CashDirection, CashPurpose
 from penpay.infrastructure.sql.collections_checks import CollectionsCheck, all_of, amounts_of, compared, total
+from penpay.infrastructure.sql.collections_outflow_checks import left_for
 from penpay.infrastructure.sql.collections_tables import cash_movements, pos_tenders, till_shifts
 
 _h, _m, _t = till_shifts.c, cash_movements.c, pos_tenders.c
@@ -65,7 +67,7 @@ def _cash() -> Select[Any]:
 
 def _bank() -> Select[Any]:
     bank = _purpose(CashPurpose.BANK)
-    return total(cash.BANK, _movements(_OUT, bank), -_movements(_IN, bank))
+    return total(postings.BANK, _movements(_OUT, bank), -_movements(_IN, bank), left_for(OutflowUse.BANK))
 
 
 CASH_CHECKS: Final = (
@@ -106,18 +108,22 @@ CASH_CHECKS: Final = (
         "The account is not what closed shifts were short, less what they were over.",
         total(cash.OVER_AND_SHORT, all_of(_EXPECTED - _h.counted_cents, _CLOSED)),
     ),
-    CollectionsCheck("bank_total", cash.BANK, "The account is not what was banked less what was fetched.", _bank()),
+    CollectionsCheck("bank_total", postings.BANK, "The account is not what was banked less what was fetched.", _bank()),
     CollectionsCheck(
         "drawings_total",
-        cash.DRAWINGS,
+        postings.DRAWINGS,
         "The account is not what the owner took.",
-        total(cash.DRAWINGS, -_movements(_OUT, _purpose(CashPurpose.OWNER))),
+        total(postings.DRAWINGS, -_movements(_OUT, _purpose(CashPurpose.OWNER)), -left_for(OutflowUse.OWNER)),
     ),
     CollectionsCheck(
-        "petty_total",
-        cash.PETTY_EXPENSES,
-        "The account is not what was paid out of cash for expenses.",
-        total(cash.PETTY_EXPENSES, _movements(_OUT, _purpose(CashPurpose.EXPENSE))),
+        "expenses_total",
+        postings.OTHER_EXPENSES,
+        "The account is not what was paid for other expenses.",
+        total(
+            postings.OTHER_EXPENSES,
+            _movements(_OUT, _purpose(CashPurpose.EXPENSE)),
+            left_for(OutflowUse.EXPENSE),
+        ),
     ),
 )
 """The rules of cash that `collections verify` applies."""

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, case, or_, select
 
+from penpay.application.collections.settling import OUTFLOW_ACCOUNTS
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Target
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.collections.point_of_sale import SaleStatus, TenderKind
 from penpay.domain.collections.refund import RefundState
 from penpay.domain.payments.evidence import EvidenceState, Purpose
@@ -26,6 +28,7 @@ from penpay.infrastructure.sql.collections_checks import (
     total,
 )
 from penpay.infrastructure.sql.collections_checks_cash import CASH_CHECKS
+from penpay.infrastructure.sql.collections_outflow_checks import OUTFLOW_CHECKS, left_for
 from penpay.infrastructure.sql.collections_tables import (
     collections_refunds,
     credit_notes,
@@ -113,7 +116,8 @@ def _charged() -> ColumnElement[Any]:
 
 def _mpesa_cash() -> Select[Any]:
     refunded = all_of(_r.amount_cents, _r.state == RefundState.PAID.value)
-    return total(postings.MPESA_CASH, all_of(_p.amount_cents, KEPT), -refunded, -_charged())
+    left = left_for(*OUTFLOW_ACCOUNTS)
+    return total(postings.MPESA_CASH, all_of(_p.amount_cents, KEPT), -refunded, -_charged(), -left)
 
 
 def _recoveries() -> Select[Any]:
@@ -202,7 +206,7 @@ CHECKS: Final = (
     CollectionsCheck(
         "mpesa_total",
         postings.MPESA_CASH,
-        "The account is not payments kept less refunds paid and charges.",
+        "The account is not payments kept less refunds paid, charges and outflows.",
         _mpesa_cash(),
     ),
     CollectionsCheck(
@@ -222,8 +226,15 @@ CHECKS: Final = (
         "charges_total",
         postings.CHARGES,
         "The account is not the charges that left M-Pesa Cash.",
-        total(postings.CHARGES, _charged()),
+        total(postings.CHARGES, _charged(), left_for(OutflowUse.CHARGE)),
+    ),
+    CollectionsCheck(
+        "unexplained_total",
+        postings.OUTFLOWS,
+        "The account is not what left and nobody has explained.",
+        total(postings.OUTFLOWS, left_for(OutflowUse.UNEXPLAINED)),
     ),
     *CASH_CHECKS,
+    *OUTFLOW_CHECKS,
 )
 """Every rule `collections verify` applies beside those of `ledger verify`."""

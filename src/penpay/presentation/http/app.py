@@ -16,9 +16,11 @@ from penpay.presentation.http.routes import (
     events,
     health,
     invoices,
+    outflows,
     payments,
     period_locks,
     pos,
+    recurring,
     reports,
     reviews,
     shifts,
@@ -49,24 +51,10 @@ def create_app() -> FastAPI:
         exception_handlers={**HANDLERS, ClientDisconnect: hung_up},
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
-    penpay, business = (
-        (deposits, withdrawals, transactions, wallet),
-        (
-            staff,
-            staff_people,
-            reviews,
-            statements,
-            customers,
-            invoices,
-            pos,
-            shifts,
-            payments,
-            period_locks,
-            reports,
-            events,
-        ),
-    )
-    for module in (*penpay, *business, callbacks, health):
+    penpay, people = (deposits, withdrawals, transactions, wallet), (staff, staff_people, reviews)
+    bills = (statements, customers, invoices, recurring, payments, outflows)
+    till, books = (pos, shifts), (period_locks, reports, events)
+    for module in (*penpay, *people, *bills, *till, *books, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guarded)

@@ -10,7 +10,8 @@ from typing import Final, Protocol, cast
 from starlette.requests import Request
 
 from penpay.application.collections.doors import Message, Verdict
-from penpay.application.collections.queries import CollectionsBooks, PeriodBooks, ShiftBooks
+from penpay.application.collections.queries import CollectionsBooks, OutflowBooks, PeriodBooks, ShiftBooks
+from penpay.application.collections.recurring import RecurringBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
@@ -103,6 +104,12 @@ class HttpSystem(Protocol):
 
     @property
     def collections_books(self) -> CollectionsBooks: ...
+
+    @property
+    def outflow_books(self) -> OutflowBooks: ...
+
+    @property
+    def recurring_books(self) -> RecurringBooks: ...
 
     @property
     def live_feed(self) -> LiveFeed: ...

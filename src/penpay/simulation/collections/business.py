@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from penpay.application.collections.outflows import BookOutflow
 from penpay.application.collections.registering import RegistrationState
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.mobile_money.approving import Actor
 from penpay.application.mobile_money.reversing import Reverse
 from penpay.bootstrap import System
 from penpay.config import Settings
+from penpay.domain.collections.outflow import OutflowUse
 from penpay.domain.mobile_money.administrator import AdministratorRole
 from penpay.domain.mobile_money.transaction import OperatorTransactionId
 from penpay.domain.mpesa.gateway import CallOutcome, UnansweredValidation
@@ -78,6 +80,10 @@ class Business:
         """The path of our confirmations, once it is registered."""
         self._is_pulled = not self.pulls
         self._reversals: dict[str, Wish] = {}
+        self._by_hand: set[str] = set()
+        """Reversals that no statement is to tell of any more."""
+        self._undone: set[str] = set()
+        """Those that a statement has told of, and that were booked."""
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -153,16 +159,38 @@ class Business:
             self._world.reach(f"business reversal refused {refused.code}")
             return False
         self.tally.reversed[receipt] = int(answer["amountCents"])
+        if self._chance.randrange(2):
+            self._by_hand.add(receipt)
         self._world.trace(f"M-Pesa takes {receipt} back")
         return True
 
     async def _enter(self, receipt: str) -> None:
-        """Somebody enters a reversal; a payment that we do not know yet can be entered later."""
+        """Somebody enters a reversal, or imports the statement that tells of it; what we do not know yet, later."""
+        if receipt not in self._by_hand and receipt not in self.tally.forged and await self._imported(receipt):
+            return
+        self._by_hand.add(receipt)
         wish = self.office.wish("akinyi", What.REVERSAL, keyed=True)
         self._reversals[receipt] = wish
         await self.office.ask(
             wish, ReversePayment(receipt=receipt, reversed_by=ReversedBy.SAFARICOM, by=wish.by), tries=2
         )
+
+    async def _imported(self, receipt: str) -> bool:
+        """Whether the statement's row of a reversal, read once or twice, need not be entered by hand."""
+        cents = Money(self.tally.reversed[receipt], Currency.KES)
+        row = BookOutflow(
+            receipt=f"R{receipt}", amount=cents, at=None, is_reversal=True, linked_receipt=receipt, by="staff:import"
+        )
+        booked = None
+        for _ in range(self._chance.randint(1, 2)):
+            booked = await self.office.look(lambda system: system.executor.execute(row))
+        if booked is None:
+            return True
+        self.tally.imported.add(row.receipt)
+        self._world.reach(f"business statement {booked.use}")
+        if booked.use is OutflowUse.REVERSAL:
+            self._undone.add(receipt)
+        return booked.use is OutflowUse.REVERSAL
 
     # -- the end
 
@@ -181,7 +209,7 @@ class Business:
         await world.settle()
         for receipt in sorted(self.tally.reversed):
             wish = self._reversals.get(receipt)
-            if wish is None or not wish.is_done:
+            if receipt not in self._undone and (wish is None or not wish.is_done):
                 await self._enter(receipt)
 
     async def _pulled(self) -> None:

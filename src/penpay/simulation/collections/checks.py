@@ -34,12 +34,27 @@ _DONE_IN: Final = MappingProxyType(
     }
 )
 """Where the effect of a wish bears the name under which it was wished for."""
-
-
+_ISSUED: Final = """SELECT r.recurring_number, o.occurrence, i.invoice_number, i.total_cents, i.issued_at,
+        i.customer_id hers, r.customer_id mine
+    FROM recurring_occurrences o JOIN recurring_invoices r ON r.id = o.recurring_id
+    JOIN invoices i ON i.id = o.invoice_id ORDER BY r.recurring_number, o.occurrence"""
+_REVERSED: Final = "SELECT mpesa_receipt_number FROM payments WHERE status = 'REVERSED'"
+_NOT_BY_ITSELF: Final = """SELECT name, payload, recorded_at FROM domain_events
+    WHERE name <> 'InvoiceIssued' OR aggregate_id NOT IN (SELECT invoice_id FROM recurring_occurrences)
+    ORDER BY rowid"""
+"""Every event but the bills that a recurring invoice issued."""
 _OF_PEOPLE: Final = frozenset(
-    {"InvoiceIssued", "InvoiceVoided", "CreditNoteIssued", "ShiftOpened", "ShiftClosed", "RefundApproved"}
+    {
+        "InvoiceIssued",
+        "InvoiceVoided",
+        "CreditNoteIssued",
+        "ShiftOpened",
+        "ShiftClosed",
+        "RefundApproved",
+        "OutflowExplained",
+    }
 )
-"""Events that only people bring about, and each with a journal."""
+"""Those of them that only people bring about, each with a journal."""
 
 
 async def check_business(business: Business, books: Books) -> list[str]:
@@ -54,6 +69,8 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *_refunded(books),
         *_counted(tally, books),
         *_locked(books),
+        *_left(tally, books),
+        *_billed(tally, books),
         *_kept(tally, books),
         *tally.broken,
     ]
@@ -111,11 +128,15 @@ def _summed_up(books: Books) -> Iterator[str]:
 
 
 def _paid_in(books: Books) -> Iterator[str]:
-    """K3: 1010 holds what was paid in and neither taken back nor paid out."""
+    """K3: 1010 holds what was paid in and neither taken back nor paid out, and has not left otherwise."""
     ((kept,),) = books.ours("SELECT coalesce(sum(amount_cents), 0) FROM payments WHERE status <> 'REVERSED'")
     ((out,),) = books.ours("SELECT coalesce(sum(amount_cents), 0) FROM collections_refunds WHERE state = 'PAID'")
-    if books.balance("1010") != kept - out:
-        yield f"K3: 1010 holds {books.balance('1010')} instead of {kept - out}"
+    ((left,),) = books.ours(
+        "SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows"
+        " WHERE outflow_use NOT IN ('REFUND', 'PAYOUT', 'REVERSAL')"
+    )
+    if books.balance("1010") != kept - out - left:
+        yield f"K3: 1010 holds {books.balance('1010')} instead of {kept - out - left}"
 
 
 def _done(tally: Tally, books: Books) -> Iterator[str]:
@@ -192,7 +213,7 @@ def _counted(tally: Tally, books: Books) -> Iterator[str]:
 def _locked(books: Books) -> Iterator[str]:
     """K9: while a day is locked, people book nothing on it."""
     through = ""
-    for row in books.ours("SELECT name, payload, recorded_at FROM domain_events ORDER BY rowid"):
+    for row in books.ours(_NOT_BY_ITSELF):
         if row["name"] == "LockApproved":
             through = parsed(row["payload"])["through"] or ""
         elif row["name"] in _OF_PEOPLE and _day_of(row["recorded_at"]) <= through:
@@ -203,6 +224,47 @@ def _day_of(recorded_at: Any) -> str:
     """The day in Nairobi, as text."""
     at = datetime.fromisoformat(str(recorded_at))
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC) + timedelta(hours=3)).date().isoformat()
+
+
+def _left(tally: Tally, books: Books) -> Iterator[str]:
+    """K10: each row of a statement that tells of money that left is in the books once, under one name."""
+    rows = {row["mpesa_receipt_number"]: row for row in books.ours("SELECT * FROM collections_outflows")}
+    refunds = {row["receipt"]: row for row in books.ours("SELECT * FROM collections_refunds WHERE state = 'PAID'")}
+    undone = {row[0] for row in books.ours(_REVERSED)}
+    for receipt in sorted(tally.imported - rows.keys()):
+        yield f"K10: {receipt} was imported, and is not in the books"
+    for receipt, row in sorted(rows.items()):
+        if receipt in tally.left and row["amount_cents"] != tally.left[receipt]:
+            yield f"K10: {receipt} is booked with {row['amount_cents']} instead of {tally.left[receipt]}"
+        if (row["outflow_use"] == "REFUND") != (receipt in refunds):
+            yield f"K10: {receipt} is {row['outflow_use']}, and {'a' if receipt in refunds else 'no'} refund was paid"
+        if (row["outflow_use"] == "REVERSAL") != (row["linked_receipt"] in undone):
+            yield f"K10: {receipt} is {row['outflow_use']}, and {row['linked_receipt']} was taken back by it"
+
+
+def _billed(tally: Tally, books: Books) -> Iterator[str]:
+    """K11: each bill of a recurring invoice is issued once, in turn, not before its day, over what was agreed to."""
+    totals = {
+        str(wish.answer["recurring_id"]): wish.answer["total_cents"]
+        for wish in tally.wishes
+        if wish.what is What.RECURRING and wish.answer is not None
+    }
+    issued: dict[str, list[Row]] = {}
+    for row in books.ours(_ISSUED):
+        issued.setdefault(row["recurring_number"], []).append(row)
+    ((last,),) = books.ours("SELECT max(recorded_at) FROM ledger_journals")
+    for one in books.ours("SELECT recurring_number, next_occurrence, memo FROM recurring_invoices"):
+        number, rows = one["recurring_number"], issued.get(one["recurring_number"], [])
+        ((times,),) = books.ours("SELECT count(*) FROM invoices WHERE memo = ?", one["memo"])
+        if [row["occurrence"] for row in rows] != list(range(one["next_occurrence"])) or times != len(rows):
+            yield f"K11: {number} has come to {one['next_occurrence']}, and issued {times}, {len(rows)} in turn"
+        for row in rows:
+            if row["total_cents"] != totals.get(number, row["total_cents"]) or row["mine"] != row["hers"]:
+                yield f"K11: {row['invoice_number']} is not what {number} bills"
+            if row["issued_at"] > last:
+                yield f"K11: {row['invoice_number']} of {number} was issued before its day"
+    for number in sorted(totals.keys() - issued.keys()):
+        yield f"K11: {number} was agreed to, and its first bill was not issued"
 
 
 def _kept(tally: Tally, books: Books) -> Iterator[str]:

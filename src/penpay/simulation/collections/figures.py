@@ -32,11 +32,21 @@ ACCOUNTS: Final = (
     ),
     (
         "1020",
-        _SUM.format("CASE direction WHEN 'OUT' THEN amount_cents ELSE -amount_cents END", "cash_movements")
-        + " WHERE purpose = 'BANK'",
+        """SELECT (SELECT coalesce(sum(CASE direction WHEN 'OUT' THEN amount_cents ELSE -amount_cents END), 0)
+                   FROM cash_movements WHERE purpose = 'BANK')
+                + (SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows WHERE outflow_use = 'BANK')""",
     ),
-    ("3100", _SUM.format("-amount_cents", "cash_movements WHERE purpose = 'OWNER' AND direction = 'OUT'")),
-    ("5300", _SUM.format("amount_cents", "cash_movements WHERE purpose = 'EXPENSE'")),
+    (
+        "3100",
+        """SELECT -(SELECT coalesce(sum(amount_cents), 0) FROM cash_movements
+                    WHERE purpose = 'OWNER' AND direction = 'OUT')
+                - (SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows WHERE outflow_use = 'OWNER')""",
+    ),
+    (
+        "5300",
+        """SELECT (SELECT coalesce(sum(amount_cents), 0) FROM cash_movements WHERE purpose = 'EXPENSE')
+                + (SELECT coalesce(sum(amount_cents), 0) FROM collections_outflows WHERE outflow_use = 'EXPENSE')""",
+    ),
     (
         "5200",
         """SELECT coalesce(sum(s.float_cents - s.counted_cents
@@ -67,6 +77,8 @@ ACCOUNTS: Final = (
                    WHERE i.status <> 'VOID')
                 + (SELECT coalesce(sum(vat_cents), 0) FROM pos_sales WHERE status = 'PAID')""",
     ),
+    ("1260", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'UNEXPLAINED'")),
+    ("5100", _SUM.format("amount_cents", "collections_outflows WHERE outflow_use = 'CHARGE'")),
     ("5000", _SUM.format("cost_cents", "pos_sales WHERE status = 'PAID'")),
 )
 """By account: what it must hold, by the rows that it is the sum of."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +15,19 @@ from penpay.application.collections.allocating import AllocatePayment, Reallocat
 from penpay.application.collections.crediting import ApplyCredit
 from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice, IssueCreditNote, VoidInvoice
+from penpay.application.collections.outflows import BookOutflow, ExplainOutflow
+from penpay.application.collections.recurring import CreateRecurring
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
 from penpay.application.collections.views import View
+from penpay.bootstrap import System
 from penpay.domain.collections.allocation import AllocationId, RefundId
 from penpay.domain.collections.customer import Contact
 from penpay.domain.collections.line import LineItem
+from penpay.domain.collections.outflow import BY_PEOPLE
+from penpay.domain.collections.recurring import Every, Schedule
 from penpay.domain.shared.money import Currency, Money
+from penpay.domain.shared.nairobi import nairobi_day
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
@@ -34,6 +40,8 @@ _DEEDS: Final = MappingProxyType({Level.MILD: (6, 12), Level.EXTREME: (12, 20)})
 _PHONE: Final = PhoneNumber.parse("254713000099")
 _MOST_OPEN: Final = 3
 _FOUND: Final = 20
+_LEFT: Final = 6
+"""Rows of the statement that tell of money that left."""
 
 
 @dataclass(slots=True)
@@ -47,6 +55,8 @@ class Board:
     refunds: list[tuple[str, str]] = field(default_factory=list)
     """With whoever proposed it."""
     approved: list[str] = field(default_factory=list)
+    amounts: dict[str, int] = field(default_factory=dict)
+    """By refund: cents."""
 
     def references(self) -> list[tuple[str, int]]:
         """Everything that can be paid for, with its amount; 0 for a customer."""
@@ -65,6 +75,7 @@ class Staff:
         self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
             (self._customer, 2),
             (self._invoice, 8),
+            (self._recurring, 1),
             (self._void, 1),
             (self._credit_note, 2),
             (self._sell, 3),
@@ -80,6 +91,8 @@ class Staff:
             (till.move, 2),
             (till.count, 1),
             (Closing(office, chance).close_a_day, 1),
+            (self._outflow, 2),
+            (self._explain, 1),
         )
 
     async def live(self, who: str) -> None:
@@ -125,6 +138,23 @@ class Staff:
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
             self._board.invoices.append((str(wish.answer["invoice_id"]), int(wish.answer["total_cents"])))
+
+    async def _recurring(self, who: str) -> None:
+        """Have somebody billed from today on; the first bill is due at once."""
+        if not self._board.customers:
+            return
+        today = await self._office.look(_today)
+        if today is None:
+            return
+        wish = self._office.wish(who, What.RECURRING)
+        command = CreateRecurring(
+            customer_number=self._chance.choice(self._board.customers[-3:]),
+            items=self._items(self._cents(), "Rent"),
+            schedule=Schedule(every=Every.DAY, starts_on=today, times=self._chance.choice((None, 1, 2))),
+            memo=wish.by,
+            by=wish.by,
+        )
+        await self._office.ask(wish, command)
 
     async def _void(self, who: str) -> None:
         if self._board.invoices:
@@ -240,7 +270,9 @@ class Staff:
             by=wish.by,
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
-            self._board.refunds.append((str(wish.answer["refund_id"]), wish.by))
+            refund = str(wish.answer["refund_id"])
+            self._board.refunds.append((refund, wish.by))
+            self._board.amounts[refund] = shillings * 100
 
     async def _decide(self, who: str) -> None:
         """Decide about a refund; whoever proposed it may not, and nobody may twice."""
@@ -266,6 +298,40 @@ class Staff:
         refund = self._chance.choice(self._board.approved)
         id_ = RefundId(UUID(refund))
         paid = UUID(refund).int % 3 > 0
-        command = RefundPaid(refund_id=id_, receipt="REFUND0001") if paid else RefundFailed(refund_id=id_, code="2001")
-        for _ in range(self._chance.randint(1, 2)):
+        receipt = f"REFUND{id_.hex[-10:].upper()}"
+        command = RefundPaid(refund_id=id_, receipt=receipt) if paid else RefundFailed(refund_id=id_, code="2001")
+        times = self._chance.randint(1, 2)
+        if paid and self._chance.randrange(2):
+            await self._imported(receipt, self._board.amounts[refund])
+        for _ in range(times):
             await self._office.look(lambda system: system.executor.execute(command))
+
+    async def _outflow(self, who: str) -> None:
+        """Import a row of a statement that tells of money that left; the same rows again and again."""
+        del who
+        number = self._chance.randint(1, _LEFT)
+        receipt, cents = f"LEFT{number:02d}", number * 10_000
+        self._office.tally.left[receipt] = cents
+        await self._imported(receipt, cents, to_bank=number % 3 == 0)
+
+    async def _imported(self, receipt: str, cents: int, *, to_bank: bool = False) -> None:
+        command = BookOutflow(
+            receipt=receipt, amount=Money(cents, Currency.KES), at=None, to_bank=to_bank, by="staff:import"
+        )
+        if await self._office.look(lambda system: system.executor.execute(command)) is not None:
+            self._office.tally.imported.add(receipt)
+
+    async def _explain(self, who: str) -> None:
+        """Somebody says what money that left was for, or that it was something else."""
+        del who
+        left = sorted(self._office.tally.left)
+        if left:
+            command = ExplainOutflow(
+                receipt=self._chance.choice(left), use=self._chance.choice(sorted(BY_PEOPLE)), by="staff:explain"
+            )
+            await self._office.look(lambda system: system.executor.execute(command))
+
+
+async def _today(system: System) -> date:
+    """The business day at whichever process is asked."""
+    return nairobi_day(system.clock.now())

@@ -28,6 +28,7 @@ class What(StrEnum):
     CUSTOMER = "customer.created"
     INVOICE = "invoice.issued"
     VOID = "invoice.voided"
+    RECURRING = "recurring.created"
     CREDIT_NOTE = "credit_note.issued"
     SALE = "sale.opened"
     CASH = "sale.cash_taken"
@@ -104,6 +105,10 @@ class Tally:
     """By path and body: every message that reached us."""
     answered: Counter[tuple[str, bytes]] = field(default_factory=Counter)
     """By path and body: every message that we said we had taken."""
+    left: dict[str, int] = field(default_factory=dict)
+    """By receipt: what statements, imported or begun to be, tell that left for nothing we know of."""
+    imported: set[str] = field(default_factory=set)
+    """Receipts of rows of statements whose import was answered."""
     wishes: list[Wish] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 

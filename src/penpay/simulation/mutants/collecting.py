@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import capturing, invoicing, missed, refunding, reversing, selling, using
+from penpay.application.collections import capturing, invoicing, missed, outflows, refunding, reversing, selling, using
 from penpay.application.collections.capturing import read, receipt_told
 from penpay.application.collections.doors import C2bDoor
 from penpay.application.collections.missed import BookListedHandler
 from penpay.application.collections.receiving import Received, ReceivePaymentHandler
+from penpay.application.collections.reversing import ReversePaymentHandler
 from penpay.application.collections.rows import CUSTOMERS, REFERENTS
+from penpay.application.collections.settling import OUTFLOW_ACCOUNTS
 from penpay.application.collections.using import Plan, customer_of
 from penpay.application.wallet import cash_postings
+from penpay.application.wallet import collections_postings as postings
 from penpay.application.wallet.collections_postings import CASH, Uses
 from penpay.domain.collections.allocation import PaymentId, Target
 from penpay.domain.collections.invoice import Invoice
 from penpay.domain.collections.payment import PaymentSource, PaymentStatus
 from penpay.domain.collections.period import BooksLock, PeriodLock
+from penpay.domain.collections.recurring import RecurringInvoice
 from penpay.domain.collections.reference import SuspenseReason, choose
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.collections.shift import Shift
@@ -170,6 +174,25 @@ def _not_counted(_: Function) -> Function:
         return replace(self, version=self.version + 1)
 
     return gave_back
+
+
+def _one_left_out(right: Function) -> Function:
+    def issued(self: Any) -> Any:
+        return replace(right(self), next=self.next + 2)
+
+    return issued
+
+
+def _left_again(right: Function) -> Function:
+    def handle(self: Any, command: Any, work: Any) -> Any:
+        booked = right(self, command, work)
+        if not booked.is_new and booked.use in OUTFLOW_ACCOUNTS:
+            to = OUTFLOW_ACCOUNTS[booked.use]
+            reference = work.ids.new().hex[:20]
+            postings.outflow_booked(work, receipt=reference, amount=command.amount, to=to, happened_at=work.now)
+        return booked
+
+    return handle
 
 
 def _mutant(
@@ -327,5 +350,31 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         "Whoever proposes to lock the books can approve it.",
         ("K9",),
         Replacement(PeriodLock, "decided", _by_anybody),
+    ),
+    _mutant(
+        "bill_left_out",
+        "After each bill of a recurring invoice one is left out.",
+        ("K11",),
+        Replacement(RecurringInvoice, "issued", _one_left_out),
+    ),
+    _mutant(
+        "refund_beside_its_outflow",
+        "A refund that a statement told of before its Result is in the books twice.",
+        ("K10",),
+        Replacement(refunding, "_settle_outflow", _nothing),
+        within=40,
+    ),
+    _mutant(
+        "outflow_booked_again",
+        "A row of a statement that is imported again moves the same money again.",
+        ("K3",),
+        Replacement(outflows.BookOutflowHandler, "handle", _left_again),
+    ),
+    _mutant(
+        "reversal_not_undone",
+        "A reversal that a statement tells of is kept, and its payment is not undone.",
+        ("K1", "K10"),
+        Replacement(ReversePaymentHandler, "handle", _nothing),
+        within=40,
     ),
 )
