@@ -13,6 +13,7 @@ import httpx
 from penpay.application.shared.ports import Aside, Clock, Random
 from penpay.infrastructure.deriv.connection import Connect as DerivConnect
 from penpay.infrastructure.deriv.connection import websocket_connect
+from penpay.infrastructure.http import KeptConnections
 from penpay.infrastructure.sql.engine import Connect as DatabaseConnect
 from penpay.infrastructure.system import SystemClock, SystemRandom, at_once, in_thread
 
@@ -34,10 +35,11 @@ class Ports:
 
 def real_ports() -> Ports:
     """This machine's time, chance and network."""
+    clock = SystemClock()
     return Ports(
-        clock=SystemClock(),
+        clock=clock,
         random=SystemRandom(),
-        http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, limits=httpx.Limits(keepalive_expiry=5)),
+        http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, transport=KeptConnections(clock)),
         deriv=websocket_connect,
         aside=in_thread,
     )
