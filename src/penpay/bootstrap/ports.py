@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.request import getproxies
 
 import httpx
 
@@ -39,7 +40,10 @@ def real_ports() -> Ports:
     return Ports(
         clock=clock,
         random=SystemRandom(),
-        http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, transport=KeptConnections(clock)),
+        # Through a proxy that the environment names, connections are httpx's own matter.
+        http=lambda: httpx.AsyncClient(
+            timeout=_HTTP_TIMEOUT, transport=None if getproxies() else KeptConnections(clock)
+        ),
         deriv=websocket_connect,
         aside=in_thread,
     )
