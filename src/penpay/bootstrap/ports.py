@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.request import getproxies
 
 import httpx
 
 from penpay.application.shared.ports import Aside, Clock, Random
 from penpay.infrastructure.deriv.connection import Connect as DerivConnect
 from penpay.infrastructure.deriv.connection import websocket_connect
+from penpay.infrastructure.http import KeptConnections
 from penpay.infrastructure.sql.engine import Connect as DatabaseConnect
 from penpay.infrastructure.system import SystemClock, SystemRandom, at_once, in_thread
 
@@ -34,10 +36,14 @@ class Ports:
 
 def real_ports() -> Ports:
     """This machine's time, chance and network."""
+    clock = SystemClock()
     return Ports(
-        clock=SystemClock(),
+        clock=clock,
         random=SystemRandom(),
-        http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, limits=httpx.Limits(keepalive_expiry=5)),
+        # Through a proxy that the environment names, connections are httpx's own matter.
+        http=lambda: httpx.AsyncClient(
+            timeout=_HTTP_TIMEOUT, transport=None if getproxies() else KeptConnections(clock)
+        ),
         deriv=websocket_connect,
         aside=in_thread,
     )

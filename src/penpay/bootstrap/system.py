@@ -270,7 +270,7 @@ class System:
         pushes = MpesaRequestDriver(
             executor=self.executor, mpesa=self.mpesa, tokens=self._tokens, clock=self.clock, receipts=self.receipts
         )
-        transfers = DerivTransferWorker(executor=self.executor, deriv=self.deriv)
+        transfers = DerivTransferWorker(executor=self.executor, deriv=self.deriv, due=due, clock=self.clock)
         debits = DerivWithdrawalDriver(executor=self.executor, deriv=self.client_sessions)
         payouts = MpesaDisbursementWorker(executor=self.executor, mpesa=self.disbursements, tokens=self._tokens)
         callbacks = MpesaCallbackWorker(executor=self.executor)
@@ -287,7 +287,7 @@ class System:
             worker.consumer(DEPOSIT_WORKER, DepositWorker(executor=self.executor, wakeups=self._wakeups)),
             worker.consumer(WITHDRAWAL_WORKER, WithdrawalWorker(executor=self.executor, wakeups=self._wakeups)),
             worker.driver(MPESA_REQUESTS_WORKER, due.due_mpesa_requests, pushes.handle),
-            worker.driver(DERIV_TRANSFERS_WORKER, due.due_deriv_transfers, transfers.handle),
+            worker(DERIV_TRANSFERS_WORKER, transfers.look, lambda found: found, transfers.handle),
             worker.driver(DERIV_WITHDRAWALS_WORKER, due.due_deriv_withdrawals, debits.handle),
             worker.driver(MPESA_DISBURSEMENTS_WORKER, due.due_mpesa_disbursements, payouts.handle),
             *self._refund_payouts(worker),

@@ -34,21 +34,24 @@ class SagaWorker:
         self._wake = wake
 
     async def handle(self, due: DueDelivery) -> None:
-        """Claim the delivery, then run the command that settles it; put it back when that fails."""
-        stored = due.stored
-        claimed: Delivery = await self._executor.execute(ClaimDelivery(consumer=self._consumer, event_id=stored.id))
-        licence = ClaimedDelivery(self._consumer, stored.id, claimed.fence)
+        """Run the command that settles the delivery; claim it and put it back when that fails.
+
+        Nothing is called outside, so no claim comes before: of two who try at once, one commit finds the other's.
+        Raises LostLicence.
+        """
+        licence = ClaimedDelivery(self._consumer, due.stored.id, due.fence)
         try:
-            command = self._orchestrator.next_command(stored)
+            command = self._orchestrator.next_command(due.stored)
             await self._executor.execute(command, delivery=licence)
         except LostLicence:
-            return
+            raise
         except Exception as fault:
-            await self._put_back(claimed, TransactionId(stored.event.aggregate_id), fault)
+            await self._put_back(due.stored, fault)
             raise
         self._wake(command)
 
-    async def _put_back(self, claimed: Delivery, transaction_id: TransactionId, fault: Exception) -> None:
+    async def _put_back(self, stored: StoredEvent, fault: Exception) -> None:
+        claimed: Delivery = await self._executor.execute(ClaimDelivery(consumer=self._consumer, event_id=stored.id))
         if claimed.attempts < MAX_ATTEMPTS:
             await self._executor.execute(
                 PutBackDelivery(consumer=claimed.consumer, event_id=claimed.event_id, fence=claimed.fence)
@@ -59,7 +62,7 @@ class SagaWorker:
                 consumer=claimed.consumer,
                 event_id=claimed.event_id,
                 fence=claimed.fence,
-                transaction_id=transaction_id,
+                transaction_id=TransactionId(stored.event.aggregate_id),
                 reason=type(fault).__name__,
             )
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Final
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from penpay.application.payments.transferring import ClaimDerivTransfer, RecordTransferAnswer, RecordTransferSearch
 from penpay.application.shared.executor import Executor
+from penpay.application.shared.ports import Clock
 from penpay.domain.deriv.gateway import DerivDepositGateway, FoundTransfer, StatementUnavailable, TransferToClient
 from penpay.domain.payments.evidence import DerivTransfer, EvidenceState
 from penpay.domain.shared.ids import DerivTransferId
@@ -16,14 +18,31 @@ _LOOK_BACK: Final = timedelta(minutes=2)
 """Further back than our clock and Deriv's can differ."""
 
 
+class DueTransfers(Protocol):
+    """Finding what is due; nothing is locked."""
+
+    async def due_deriv_transfers(self, at: datetime, limit: int, *, unsent: bool) -> Sequence[DerivTransferId]:
+        """Transfers somebody must send (only if `unsent`) or look for, the oldest first."""
+        ...
+
+
 class DerivTransferWorker:
     """Drives transfers from the licence to the record. Searches that meet share one look at the statement."""
 
-    def __init__(self, *, executor: Executor, deriv: DerivDepositGateway) -> None:
+    def __init__(self, *, executor: Executor, deriv: DerivDepositGateway, due: DueTransfers, clock: Clock) -> None:
         self._executor = executor
         self._deriv = deriv
+        self._due = due
+        self._clock = clock
         self._searching: list[tuple[DerivTransfer, asyncio.Future[tuple[FoundTransfer, ...] | None]]] = []
         self._look = asyncio.Lock()
+
+    async def look(self, limit: int) -> Sequence[DerivTransferId]:
+        """What is due, the oldest first; while Deriv takes no more calls, only what is to be looked for.
+
+        What was not sent for a while would otherwise be overtaken by what came later.
+        """
+        return await self._due.due_deriv_transfers(self._clock.now(), limit, unsent=not self._deriv.holds_back)
 
     async def handle(self, transfer_id: DerivTransferId) -> None:
         """Take the licence, make the one call it is for, and record what it told."""

@@ -18,6 +18,8 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 ITEM = ":item"
 """How the names of tasks end that handle one item."""
 LOOK_LIMIT = 200
+_GATHER_MS = 40
+"""At least so long between two looks: what comes in the meantime is found together, and shares its commits."""
 AT_ONCE = 64
 """Items one worker handles at the same time."""
 
@@ -71,9 +73,10 @@ class Worker(Generic[T]):
             await self._wakeups.woken(self.name)
             try:
                 while await self._round():
-                    pass
+                    await self._clock.sleep(_GATHER_MS)
             except Exception:  # noqa: BLE001  (a worker outlives whatever stops one look)
                 self._log.exception("worker %s could not look for work", self.name)
+            await self._clock.sleep(_GATHER_MS)
 
     async def _tick(self) -> None:
         """Look from time to time without being woken: rows become due by themselves."""

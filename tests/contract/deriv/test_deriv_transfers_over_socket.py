@@ -201,12 +201,12 @@ async def test_two_hundred_transfers_at_once_are_all_exact(tmp_path: Path) -> No
 
 
 async def test_whoever_waits_too_long_for_a_turn_is_not_sent(tmp_path: Path) -> None:
-    """A transfer stuck behind a slow one gives up its place rather than go out after its caller gave up on it."""
+    """A transfer stuck behind an equal one gives up its place rather than go out after its caller gave up on it."""
     async with stage(tmp_path / "deriv.sqlite3", answer_within_ms=200) as deriv:
         await deriv.open()
         deriv.fault(AnswerAfter(7_500), on_dry_run=True)
         deriv.fault(AnswerAfter(7_500))
-        first, second = await asyncio.gather(deriv.transfer(10_00, "PX-1"), deriv.transfer(20_00, "PX-2"))
+        first, second = await asyncio.gather(deriv.transfer(10_00, "PX-1"), deriv.transfer(10_00, "PX-2"))
 
         assert (CONFIRMED, NOT_SENT, "busy") == (first.outcome, second.outcome, second.code)
         assert ["PX-1", "PX-1"] == [call["description"] for call in deriv.calls("paymentagent_transfer")]

@@ -17,7 +17,7 @@ from penpay.application.payments.deposit import DEPOSIT_WORKER
 from penpay.application.shared.outbox import MAX_ATTEMPTS
 from penpay.bootstrap import build
 from penpay.demo.world import PHONE, PIN
-from penpay.infrastructure.sql.tables import deliveries, domain_events
+from penpay.infrastructure.sql.tables import deliveries, deriv_transfers, domain_events
 from penpay.infrastructure.system import SystemRandom, UuidV7
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.phone import Habit, StandingAnswer
@@ -83,7 +83,7 @@ async def test_twenty_deposits_of_five_users_come_out_to_the_cent(each_stage: St
     saga="deposit", step="transfer", fault="more transfers than Deriv's limits allow", outcome="COMPLETED"
 )
 async def test_what_deriv_s_limits_hold_back_drains_without_people(stage: Stage) -> None:
-    """Nine people pay, one after another, while Deriv takes few calls a minute: each is paid, once."""
+    """Nine people pay, one after another, while Deriv takes few calls a minute: each is paid once, in that order."""
     people = [await _obedient(stage, number) for number in range(9)]
     stage.sandbox.deriv._budgets.limits = RateLimits(general_per_minute=6)
     for number, person in enumerate(people):
@@ -94,9 +94,35 @@ async def test_what_deriv_s_limits_hold_back_drains_without_people(stage: Stage)
     assert [] == await stage.reviews()
     async with stage.sandbox._deriv_engine.connect() as connection:
         paid = await connection.exec_driver_sql(
-            "SELECT counterpart FROM deriv_sim_rows WHERE action = 'withdrawal' ORDER BY counterpart"
+            "SELECT counterpart FROM deriv_sim_rows WHERE action = 'withdrawal' ORDER BY transaction_id"
         )
         assert [person.login_id for person in people] == list(paid.scalars())
+
+
+async def test_who_is_told_by_deriv_to_come_back_later_keeps_its_place(stage: Stage) -> None:
+    """The first is held back; the second, who comes then, is not tried before, and is found behind the first."""
+    people = [await _obedient(stage, number) for number in range(2)]
+    stage.sandbox.deriv._budgets.limits = RateLimits(general_per_minute=0)
+    for number, person in enumerate(people):
+        made = await _ask(stage, person, 1_000 + number, f"behind-{number}")
+        await stage.until(partial(_has_transfer, stage, str(made["id"])))
+        await stage.until(partial(_held_back, stage))
+    for _ in range(20):  # ten seconds of looks
+        stage.clock.advance(timedelta(milliseconds=500))
+        await asyncio.sleep(0.02)
+
+    rows = select(deriv_transfers).order_by(deriv_transfers.c.created_at)
+    async with stage.system.engine.connect() as connection:
+        first, second = await connection.execute(rows)
+    later, due = stage.clock.now() + timedelta(minutes=5), stage.system._due
+    assert (1, 0) == (first.fence, second.fence)
+    assert first.due_at > second.due_at
+    assert [first.id, second.id] == await due.due_deriv_transfers(later, 10, unsent=True)
+    assert [] == await due.due_deriv_transfers(later, 10, unsent=False)
+
+
+async def _held_back(stage: Stage) -> bool:
+    return stage.system.deriv.holds_back
 
 
 async def _has_transfer(stage: Stage, deposit: str) -> bool:

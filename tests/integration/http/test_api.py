@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from penpay.domain.shared.errors import Unauthorized
 from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.account import wallet_code
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
@@ -373,3 +374,14 @@ async def test_the_api_describes_itself(stage: Stage) -> None:
     problems = description["paths"]["/api/v1/deposits"]["post"]["responses"]["default"]["content"]
     assert set(problems) == {"application/problem+json"}
     assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+async def test_who_calls_together_is_recognised_each_for_herself(stage: Stage) -> None:
+    """Forty calls at once under three keys, one of them unknown: none is mistaken for another."""
+    unknown = "A" * len(USER_ONE_KEY)
+    keys = [USER_ONE_KEY, USER_TWO_KEY, unknown, USER_ONE_KEY] * 10
+    found = await asyncio.gather(*(stage.system.authenticate(key) for key in keys), return_exceptions=True)
+
+    assert (20, 10) == (found.count(found[0]), found.count(found[1]))
+    assert found[0] != found[1]
+    assert 10 == sum(isinstance(one, Unauthorized) for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from penpay.domain.deriv.gateway import TransferAnswer, TransferOutcome, TransferToClient
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.deriv.transfers import TransferExecutor
-from tests.unit.deriv.script import WaitingClock, scripted
+from tests.unit.deriv.script import Script, WaitingClock, scripted
 
 DONE = {"paymentagent_transfer": 1, "transaction_id": 4_674_805, "client_to_loginid": "CR123456"}
 
@@ -64,3 +65,69 @@ async def test_a_silent_dry_run_moved_nothing() -> None:
     answer, calls = await transfer(None, DONE)
 
     assert (TransferOutcome.NOT_SENT, 1) == (answer.outcome, calls)
+
+
+def _to(client: int, cents: int = 10_55) -> TransferToClient:
+    return TransferToClient(reference=f"PX-{client}-{cents}", login_id=f"CR{client}", amount=Money(cents, Currency.USD))
+
+
+async def test_different_transfers_overlap_and_each_gets_its_own_answer() -> None:
+    """Every dry run is out before the first is answered; answers come in another order."""
+    clock = WaitingClock()
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: None
+        executor = TransferExecutor(ready=lambda: connection, clock=clock, answer_within_ms=5_000)
+        asked = [asyncio.create_task(executor.transfer(_to(client))) for client in (100_001, 100_002, 100_003)]
+        await _heard(script, 3)
+        for request in reversed(script.requests[:]):
+            await script.push({"req_id": request["req_id"], "paymentagent_transfer": 2})
+        await _heard(script, 6)
+        for request in script.requests[3:]:
+            number = int(request["transfer_to"][2:])
+            done = {"paymentagent_transfer": 1, "transaction_id": number, "client_to_loginid": f"CR{number}"}
+            await script.push({"req_id": request["req_id"], **done})
+        answers = await asyncio.gather(*asked)
+
+    assert ["100001", "100002", "100003"] == [answer.provider_id for answer in answers]
+
+
+async def test_equal_transfers_are_never_under_way_together() -> None:
+    """The second begins when the first has its answer."""
+    clock = WaitingClock()
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda request: {"paymentagent_transfer": 2} if "dry_run" in request else None
+        executor = TransferExecutor(ready=lambda: connection, clock=clock, answer_within_ms=5_000)
+        asked = [asyncio.create_task(executor.transfer(_to(100_001))) for _ in range(2)]
+        await _heard(script, 2)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        before = len(script.requests)
+        done = DONE | {"client_to_loginid": "CR100001"}
+        script.answer = lambda request: {"paymentagent_transfer": 2} if "dry_run" in request else done
+        await script.push({"req_id": script.requests[1]["req_id"], **done})
+        answers = await asyncio.gather(*asked)
+
+    assert (2, [TransferOutcome.CONFIRMED] * 2) == (before, [answer.outcome for answer in answers])
+
+
+async def test_when_deriv_is_called_too_often_nothing_is_sent_for_longer_than_it_asks() -> None:
+    """Who is held back is due again when the holding back ends, not after those who come later."""
+    clock = WaitingClock()
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: {"error": {"code": "RateLimit", "message": "You have reached the rate limit."}}
+        executor = TransferExecutor(ready=lambda: connection, clock=clock, answer_within_ms=5_000)
+        first = await executor.transfer(_to(100_001))
+        clock.milliseconds += 59_000
+        held = await executor.transfer(_to(100_002))
+
+        assert (TransferOutcome.NOT_SENT, 60_000) == (first.outcome, first.retry_after_ms)
+        assert (TransferOutcome.NOT_SENT, 1_000) == (held.outcome, held.retry_after_ms)
+        assert (True, 1) == (executor.holds_back, len(script.requests))
+        clock.milliseconds += 2_000
+        assert not executor.holds_back
+
+
+async def _heard(script: Script, requests: int) -> None:
+    async with asyncio.timeout(5):
+        while len(script.requests) < requests:
+            await asyncio.sleep(0)

@@ -71,7 +71,7 @@ class Handler(Protocol[C_contra, R_co]):
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """The licence to consume one event; the command's commit settles it, or the command is dropped."""
+    """The licence to consume one event; the command's commit settles it, or is dropped where the fence is another."""
 
     consumer: str
     event_id: EventId

@@ -1,7 +1,8 @@
-"""Events owed to consumers: claiming one, and what happens when consuming it fails.
+"""Events owed to consumers: how one is found, and what happens when consuming it fails.
 
-A claim is a commit of its own under a growing fence. The consumer's own command then settles the delivery in the
-commit that does the work (`Executor.execute(delivery=…)`), or is dropped when another claim has come after it.
+The consumer's own command settles the delivery in the commit that does the work (`Executor.execute(delivery=…)`), under
+the fence with which it was found free; it is dropped when somebody has claimed it since. A claim is a commit of its own
+and raises the fence: who failed takes it, so that only one counts the failure and puts the delivery back.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ MAX_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A delivery that may be claimed, with its event."""
+    """A delivery that nobody holds, with its event."""
 
     consumer: str
     stored: StoredEvent
+    fence: int
+    """As it was found; whoever claims the delivery raises it."""
 
 
 class Outbox(Protocol):
@@ -37,7 +40,7 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimDelivery:
-    """Take the licence to consume an event."""
+    """Take the delivery of an event, and count a try at it."""
 
     consumer: str
     event_id: EventId

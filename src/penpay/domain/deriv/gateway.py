@@ -76,6 +76,11 @@ class StatementUnavailable(Exception):
 class DerivDepositGateway(Protocol):
     """Deriv as the payment agent sees it. Transfers never raise for what the other side says or does."""
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a transfer would not be sent now, since Deriv was called too often: what waits keeps its place."""
+        ...
+
     async def transfer_to_client(self, transfer: TransferToClient) -> TransferAnswer:
         """Move money from our agent account to a client, after a dry run. Not idempotent: never repeat an UNKNOWN."""
         ...

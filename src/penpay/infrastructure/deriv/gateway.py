@@ -116,6 +116,11 @@ class DerivWsGateway:
         """Wait until money calls are accepted."""
         await self._ready.wait()
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a transfer would not be sent now, since Deriv's limit on calls was reached a moment ago."""
+        return self._transfers.holds_back
+
     async def transfer_to_client(self, transfer: TransferToClient) -> TransferAnswer:
         """Move money from our agent account to a client, after a dry run.
 

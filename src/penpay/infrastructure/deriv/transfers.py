@@ -1,8 +1,7 @@
-"""Payment-agent transfers: a dry run, then one real call, one transfer at a time."""
+"""Payment-agent transfers: a dry run, then one real call; different ones overlap, equal ones take turns."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 
@@ -18,7 +17,8 @@ from penpay.domain.deriv.verdicts import (
 )
 from penpay.domain.shared.errors import DomainError
 from penpay.domain.shared.money import Currency
-from penpay.infrastructure.deriv.connection import DerivConnection, NoAnswer, within
+from penpay.infrastructure.deriv.connection import DerivConnection, NoAnswer
+from penpay.infrastructure.deriv.turns import Turns
 from penpay.infrastructure.deriv.wire import Frame, Request, error_of
 
 _REFERENCE = re.compile(r"[0-9A-Za-z-]{1,40}", re.ASCII)
@@ -28,35 +28,46 @@ _DRY_RUN_PASSED = 2
 
 _RECONNECTING_MS = 5_000
 _BUSY_MS = 2_000
+_AT_ONCE = 32
+"""Transfers under way together while Deriv's limits on calls allow it."""
+_LONGER_MS = 1_000
+"""So much longer than Deriv asks for nothing is sent: whoever was told to come back then is due again, in its place."""
 
 
 class TransferExecutor:
-    """Serialises money calls, as Deriv gives no key to tell two equal ones apart (deriv.md §3).
+    """Makes money calls, several at once over one session, begun in the order in which they were asked for.
 
-    `ready` returns the connection that may carry money now, or None.
+    An answer belongs to its call by `req_id`, and a row of the statement by our reference. Two of the same amount for
+    the same client are never under way together, since nothing else would tell them apart where a remark is cut
+    (ADR 0030). `ready` returns the connection that may carry money now, or None.
     """
 
     def __init__(self, *, ready: Callable[[], DerivConnection | None], clock: Clock, answer_within_ms: int) -> None:
         self._ready = ready
         self._clock = clock
         self._answer_within_ms = answer_within_ms
-        self._turn = asyncio.Lock()
+        self._turns = Turns(_AT_ONCE)
         self._limited_until_ms = 0
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing is sent now, since Deriv said a moment ago that it was called too often."""
+        return self._limited_until_ms > self._clock.monotonic_ms()
 
     async def transfer(self, transfer: TransferToClient) -> TransferAnswer:
         """Carry out one transfer; takes at most three times the answer time: the queue, the dry run, the real call."""
         refusal = _unsendable(transfer)
         if refusal is not None:
             return refusal
+        alike = (transfer.login_id, transfer.amount)
         try:
-            async with within(self._answer_within_ms):
-                await self._turn.acquire()
+            await self._turns.take(alike, within_ms=self._answer_within_ms)
         except TimeoutError:
             return _not_sent("busy", "Other transfers were being made all the time.", _BUSY_MS)
         try:
             return await self._in_turn(transfer)
         finally:
-            self._turn.release()
+            self._turns.give_back(alike)
 
     async def _in_turn(self, transfer: TransferToClient) -> TransferAnswer:
         connection = self._ready()
@@ -64,8 +75,12 @@ class TransferExecutor:
             return _not_sent("not_connected", "There is no connection to Deriv now.", _RECONNECTING_MS)
         limited_ms = self._limited_until_ms - self._clock.monotonic_ms()
         if limited_ms > 0:
-            return _not_sent(RATE_LIMITED, "Deriv's rate limit was reached a moment ago.", limited_ms)
-        return await self._dry_run(connection, transfer) or await self._execute(connection, transfer)
+            come_back_ms = max(limited_ms - _LONGER_MS, 0)
+            return _not_sent(RATE_LIMITED, "Deriv's rate limit was reached a moment ago.", come_back_ms)
+        answer = await self._dry_run(connection, transfer) or await self._execute(connection, transfer)
+        if answer.outcome is TransferOutcome.CONFIRMED:
+            self._turns.widen()
+        return answer
 
     async def _dry_run(self, connection: DerivConnection, transfer: TransferToClient) -> TransferAnswer | None:
         """Let Deriv check everything without moving money; None means go on."""
@@ -99,7 +114,9 @@ class TransferExecutor:
         if code in SESSION_LOST:
             connection.end(f"Deriv wants a new authorize: {code}")
         if code == RATE_LIMITED and verdict.retry_after_ms is not None:
-            self._limited_until_ms = self._clock.monotonic_ms() + verdict.retry_after_ms
+            # A dry run and a call for each: were many to begin together again, all might spend theirs on dry runs.
+            self._turns.narrow()
+            self._limited_until_ms = self._clock.monotonic_ms() + verdict.retry_after_ms + _LONGER_MS
         return TransferAnswer(
             outcome=verdict.outcome, code=code, message=message, retry_after_ms=verdict.retry_after_ms
         )

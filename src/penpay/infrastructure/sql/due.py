@@ -17,6 +17,7 @@ from penpay.application.shared.outbox import DueDelivery
 from penpay.application.shared.unit_of_work import StoredEvent
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.collections.refund import RefundState
+from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
@@ -47,7 +48,7 @@ def _deliveries() -> Select[Any]:
         older.c.sequence < deliveries.c.sequence,
     )
     return (
-        select(domain_events)
+        select(domain_events, deliveries.c.fence)
         .join(deliveries, deliveries.c.event_id == domain_events.c.id)
         .where(
             deliveries.c.consumer == bindparam("consumer"),
@@ -72,7 +73,11 @@ def _evidence(table: Table) -> Select[Any]:
 
 _DELIVERIES: Final = _deliveries()
 _MPESA_REQUESTS: Final = _evidence(mpesa_requests)
-_DERIV_TRANSFERS: Final = _evidence(deriv_transfers)
+# By age and not by `due_at`: who was told to come back later keeps its place before those that came since.
+_DERIV_TRANSFERS: Final = (
+    _evidence(deriv_transfers).order_by(None).order_by(deriv_transfers.c.created_at, deriv_transfers.c.id)
+)
+_SENT_TRANSFERS: Final = _DERIV_TRANSFERS.where(deriv_transfers.c.state != EvidenceState.INTENDED.value)
 _DERIV_WITHDRAWALS: Final = _evidence(deriv_withdrawals)
 _MPESA_DISBURSEMENTS: Final = _evidence(mpesa_disbursements)
 _REFUNDS: Final = (
@@ -106,15 +111,16 @@ class SqlDue:
     async def due_deliveries(self, consumer: str, at: datetime, limit: int) -> Sequence[DueDelivery]:
         """The oldest delivery of each key that is due and not leased, longest due first."""
         rows = await self._rows(_DELIVERIES, at=at, limit=limit, consumer=consumer)
-        return [DueDelivery(consumer, stored_event(row)) for row in rows]
+        return [DueDelivery(consumer, stored_event(row), row.fence) for row in rows]
 
     async def due_mpesa_requests(self, at: datetime, limit: int) -> Sequence[MpesaRequestId]:
         """Pushes somebody must send or ask about, longest due first."""
         return [row.id for row in await self._rows(_MPESA_REQUESTS, at=at, limit=limit)]
 
-    async def due_deriv_transfers(self, at: datetime, limit: int) -> Sequence[DerivTransferId]:
-        """Transfers somebody must send or look for, longest due first."""
-        return [row.id for row in await self._rows(_DERIV_TRANSFERS, at=at, limit=limit)]
+    async def due_deriv_transfers(self, at: datetime, limit: int, *, unsent: bool) -> Sequence[DerivTransferId]:
+        """Transfers somebody must send (only if `unsent`) or look for, the oldest first."""
+        statement = _DERIV_TRANSFERS if unsent else _SENT_TRANSFERS
+        return [row.id for row in await self._rows(statement, at=at, limit=limit)]
 
     async def due_deriv_withdrawals(self, at: datetime, limit: int) -> Sequence[DerivWithdrawalId]:
         """Withdrawals somebody must act on, longest due first."""

@@ -34,7 +34,7 @@ from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
 
 EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")
 
@@ -104,7 +104,11 @@ class MpesaRequestRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
     ) -> Mapping[MpesaRequestId, MpesaRequest | None]:
-        statement = select(mpesa_requests).where(mpesa_requests.c.id.in_(keys)).order_by(mpesa_requests.c.id)
+        statement = (
+            select(mpesa_requests)
+            .where(among_ids(mpesa_requests.c.id, keys, connection.dialect))
+            .order_by(mpesa_requests.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(self._request, rows), lambda found: found.id, keys)
 
@@ -161,7 +165,11 @@ class DerivTransferRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[DerivTransferId]
     ) -> Mapping[DerivTransferId, DerivTransfer | None]:
-        statement = select(deriv_transfers).where(deriv_transfers.c.id.in_(keys)).order_by(deriv_transfers.c.id)
+        statement = (
+            select(deriv_transfers)
+            .where(among_ids(deriv_transfers.c.id, keys, connection.dialect))
+            .order_by(deriv_transfers.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(self._transfer, rows), lambda found: found.id, keys)
 
@@ -198,7 +206,7 @@ class SubjectsOfRequests:
         statement = (
             select(mpesa_requests.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
             .join(transactions, transactions.c.id == mpesa_requests.c.subject_id)
-            .where(mpesa_requests.c.id.in_(keys))
+            .where(among_ids(mpesa_requests.c.id, keys, connection.dialect))
         )
         return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
 
@@ -219,7 +227,7 @@ class SubjectsOfTransfers:
                 transactions.c.user_id,
             )
             .join(transactions, transactions.c.id == deriv_transfers.c.subject_id)
-            .where(deriv_transfers.c.id.in_(keys))
+            .where(among_ids(deriv_transfers.c.id, keys, connection.dialect))
         )
         rows = await fetch(connection, statement)
         return {row.id: (Subject(row.transaction_id, row.user_id), row.reference) for row in rows}
@@ -231,7 +239,9 @@ class RequestsByReceipt:
     index = REQUESTS_BY_RECEIPT
 
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
-        statement = select(mpesa_requests.c.receipt, mpesa_requests.c.id).where(mpesa_requests.c.receipt.in_(keys))
+        statement = select(mpesa_requests.c.receipt, mpesa_requests.c.id).where(
+            among(mpesa_requests.c.receipt, keys, connection.dialect)
+        )
         return {row.receipt: row.id for row in await fetch(connection, statement)}
 
 
@@ -246,7 +256,7 @@ class RequestsByCheckout:
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
         digests = {self._index.digest(checkout, field=_CHECKOUT_FIELD): checkout for checkout in keys}
         statement = select(mpesa_requests.c.checkout_index, mpesa_requests.c.id).where(
-            mpesa_requests.c.checkout_index.in_(digests)
+            among(mpesa_requests.c.checkout_index, digests, connection.dialect)
         )
         return {digests[row.checkout_index]: row.id for row in await fetch(connection, statement)}
 

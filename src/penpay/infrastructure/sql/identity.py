@@ -5,6 +5,7 @@ E-mail addresses and phone numbers are sealed; a blind index beside each finds i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -24,10 +25,10 @@ from penpay.domain.shared.money import Currency
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.engine import translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.tables import api_keys, deriv_accounts, user_phone_verification, users
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
 
 _EMAIL_FIELD: Final = "users.email"
 _PHONE_FIELD: Final = "user_phone_verification.phone"
@@ -167,7 +168,7 @@ class PayerFinder:
             select(user_phone_verification, deriv_accounts.c.deriv_login_id)
             .join(users, users.c.id == user_phone_verification.c.user_id)
             .outerjoin(deriv_accounts, deriv_accounts.c.user_id == users.c.id)
-            .where(users.c.id.in_(keys), users.c.status == UserStatus.ACTIVE.value)
+            .where(among_ids(users.c.id, keys, connection.dialect), users.c.status == UserStatus.ACTIVE.value)
         )
         rows = await fetch(connection, statement)
         login_ids: dict[UserId, set[str]] = {row.user_id: set() for row in rows}
@@ -195,28 +196,47 @@ def contact(row: Any, cipher: FieldCipher) -> Contact:
 
 
 class SqlUsers:
-    """Recognises who is calling."""
+    """Recognises who is calling. Those who call at the same time are looked up together."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._engine = looking(engine)
+        self._asking: list[tuple[str, asyncio.Future[UserId | None]]] = []
+        self._look = asyncio.Lock()
 
     async def authenticate(self, api_key: str) -> UserId:
         """The active user whose unrevoked key this is; raises Unauthorized."""
-        digest = api_key_hash(api_key)
+        answer: asyncio.Future[UserId | None] = asyncio.get_running_loop().create_future()
+        self._asking.append((api_key_hash(api_key), answer))
+        async with self._look:
+            if not answer.done():
+                await self._look_up()
+        found = await answer
+        if found is None:
+            raise Unauthorized
+        return found
+
+    async def _look_up(self) -> None:
+        """One look for everybody who asks; when it fails, each of the others looks for itself."""
+        together, self._asking = self._asking, []
+        digests = {digest for digest, _ in together}
         statement = (
-            select(users.c.id)
+            select(api_keys.c.key_hash, users.c.id)
             .join(api_keys, api_keys.c.user_id == users.c.id)
             .where(
-                api_keys.c.key_hash == digest,
+                among(api_keys.c.key_hash, digests, self._engine.dialect),
                 api_keys.c.revoked_at.is_(None),
                 users.c.status == UserStatus.ACTIVE.value,
             )
         )
-        async with translating(), self._engine.connect() as connection:
-            rows = await fetch(connection, statement)
-        if not rows:
-            raise Unauthorized
-        return UserId(rows[0].id)
+        try:
+            async with translating(), self._engine.connect() as connection:
+                found = {row.key_hash: UserId(row.id) for row in await fetch(connection, statement)}
+        except BaseException:
+            self._asking += [asked for asked in together if not asked[1].done()]
+            raise
+        for digest, answer in together:
+            if not answer.done():
+                answer.set_result(found.get(digest))
 
 
 def _digests(index: BlindIndex, field: str, values: Iterable[str]) -> list[str]:

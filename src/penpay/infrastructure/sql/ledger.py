@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.shared.unit_of_work import keyed
@@ -16,7 +16,7 @@ from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, Poste
 from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, among_pairs, fetch, for_update
 
 _TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}
 _CURRENCIES: Final[Mapping[str, Currency]] = {member.value: member for member in Currency}
@@ -89,7 +89,7 @@ class JournalRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], PostedJournal | None]:
-        wanted = tuple_(ledger_journals.c.kind, ledger_journals.c.reference).in_(list(keys))
+        wanted = among_pairs((ledger_journals.c.kind, ledger_journals.c.reference), keys, connection.dialect)
         statement = (
             select(
                 ledger_journals,

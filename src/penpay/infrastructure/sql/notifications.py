@@ -20,7 +20,7 @@ from penpay.infrastructure.sql.identity import contact
 from penpay.infrastructure.sql.notification_tables import notifications
 from penpay.infrastructure.sql.tables import user_phone_verification, users
 from penpay.infrastructure.sql.types import Moment, Row
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among_ids, fetch, for_update
 
 _n = notifications.c
 _KEY: Final = (_n.transaction_id, _n.sequence, _n.channel)
@@ -59,7 +59,7 @@ class NotificationRepository:
         self, connection: AsyncConnection, keys: Collection[NotificationKey]
     ) -> Mapping[NotificationKey, Notification | None]:
         asked = {key.transaction_id for key in keys}
-        statement = select(notifications).where(_n.transaction_id.in_(asked)).order_by(*_KEY)
+        statement = select(notifications).where(among_ids(_n.transaction_id, asked, connection.dialect)).order_by(*_KEY)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         found = keyed(map(_notification, rows), lambda one: one.key, keys)
         return {key: found[key] for key in keys}
@@ -101,7 +101,7 @@ class Contacts:
         statement = (
             select(users.c.id, users.c.email_sealed, user_phone_verification.c.phone_sealed)
             .join(user_phone_verification, user_phone_verification.c.user_id == users.c.id)
-            .where(users.c.id.in_(keys))
+            .where(among_ids(users.c.id, keys, connection.dialect))
         )
         return {row.id: contact(row, self._cipher) for row in await fetch(connection, statement)}
 

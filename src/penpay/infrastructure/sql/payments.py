@@ -21,7 +21,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.tables import transactions, webhook_logs
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among_ids, fetch, for_update
 
 _USD, _KES = Currency.USD, Currency.KES
 
@@ -87,7 +87,11 @@ class TransactionRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[TransactionId]
     ) -> Mapping[TransactionId, Transaction | None]:
-        statement = select(transactions).where(transactions.c.id.in_(keys)).order_by(transactions.c.id)
+        statement = (
+            select(transactions)
+            .where(among_ids(transactions.c.id, keys, connection.dialect))
+            .order_by(transactions.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(transaction, rows), lambda found: found.id, keys)
 
@@ -136,7 +140,11 @@ class WebhookRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[WebhookId]
     ) -> Mapping[WebhookId, Webhook | None]:
-        statement = select(webhook_logs).where(webhook_logs.c.id.in_(keys)).order_by(webhook_logs.c.id)
+        statement = (
+            select(webhook_logs)
+            .where(among_ids(webhook_logs.c.id, keys, connection.dialect))
+            .order_by(webhook_logs.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(self._unopened, rows), lambda found: found.id, keys)
 

@@ -35,7 +35,7 @@ from penpay.infrastructure.sql.evidence import EVIDENCE_MUTABLE, evidence_fields
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements, secrets
 from penpay.infrastructure.sql.tables import deriv_accounts, transactions
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
 
 _WAITING: Final = sorted(state for state in EvidenceState if state not in FINAL and state is not EvidenceState.INTENDED)
 
@@ -51,7 +51,11 @@ class DerivWithdrawalRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[DerivWithdrawalId]
     ) -> Mapping[DerivWithdrawalId, DerivWithdrawal | None]:
-        statement = select(deriv_withdrawals).where(deriv_withdrawals.c.id.in_(keys)).order_by(deriv_withdrawals.c.id)
+        statement = (
+            select(deriv_withdrawals)
+            .where(among_ids(deriv_withdrawals.c.id, keys, connection.dialect))
+            .order_by(deriv_withdrawals.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(deriv_withdrawal, rows), lambda found: found.id, keys)
 
@@ -105,7 +109,7 @@ class MpesaDisbursementRepository:
         self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
     ) -> Mapping[MpesaDisbursementId, MpesaDisbursement | None]:
         table = mpesa_disbursements
-        statement = select(table).where(table.c.id.in_(keys)).order_by(table.c.id)
+        statement = select(table).where(among_ids(table.c.id, keys, connection.dialect)).order_by(table.c.id)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(self._disbursement, rows), lambda found: found.id, keys)
 
@@ -205,7 +209,9 @@ class SubjectsOfTransactions:
     async def find(
         self, connection: AsyncConnection, keys: Collection[TransactionId]
     ) -> Mapping[TransactionId, Subject]:
-        statement = select(transactions.c.id, transactions.c.user_id).where(transactions.c.id.in_(keys))
+        statement = select(transactions.c.id, transactions.c.user_id).where(
+            among_ids(transactions.c.id, keys, connection.dialect)
+        )
         return {row.id: Subject(row.id, row.user_id) for row in await fetch(connection, statement)}
 
 
@@ -220,7 +226,7 @@ class SubjectsOfDisbursements:
         statement = (
             select(mpesa_disbursements.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
             .join(transactions, transactions.c.id == mpesa_disbursements.c.subject_id)
-            .where(mpesa_disbursements.c.id.in_(keys))
+            .where(among_ids(mpesa_disbursements.c.id, keys, connection.dialect))
         )
         return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
 
@@ -247,7 +253,9 @@ class OpenPayouts:
 
     async def find(self, connection: AsyncConnection, keys: Collection[UUID]) -> Mapping[UUID, MpesaDisbursementId]:
         table = mpesa_disbursements.c
-        statement = select(table.open_outflow_of, table.id).where(table.open_outflow_of.in_(keys))
+        statement = select(table.open_outflow_of, table.id).where(
+            among_ids(table.open_outflow_of, keys, connection.dialect)
+        )
         return {row.open_outflow_of: row.id for row in await fetch(connection, statement)}
 
 
@@ -273,7 +281,7 @@ class TokenSubjects:
         statement = (
             select(deriv_withdrawals.c.id, deriv_accounts.c.id.label("account_id"))
             .join(deriv_accounts, deriv_accounts.c.deriv_login_id == deriv_withdrawals.c.deriv_login_id)
-            .where(deriv_withdrawals.c.id.in_(keys))
+            .where(among_ids(deriv_withdrawals.c.id, keys, connection.dialect))
         )
         return {row.id: row.account_id for row in await fetch(connection, statement)}
 
@@ -285,7 +293,7 @@ class WithdrawalsByReference:
 
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, DerivWithdrawalId]:
         table = deriv_withdrawals
-        statement = select(table.c.reference, table.c.id).where(table.c.reference.in_(keys))
+        statement = select(table.c.reference, table.c.id).where(among(table.c.reference, keys, connection.dialect))
         return {row.reference: row.id for row in await fetch(connection, statement)}
 
 
@@ -316,7 +324,9 @@ class DisbursementsByQuestion:
 
     async def find(self, connection: AsyncConnection, keys: Collection[UUID]) -> Mapping[UUID, MpesaDisbursementId]:
         table = mpesa_disbursements
-        statement = select(table.c.question_id, table.c.id).where(table.c.question_id.in_(keys))
+        statement = select(table.c.question_id, table.c.id).where(
+            among_ids(table.c.question_id, keys, connection.dialect)
+        )
         return {row.question_id: row.id for row in await fetch(connection, statement)}
 
 
@@ -327,5 +337,5 @@ class DisbursementsByReceipt:
 
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaDisbursementId]:
         table = mpesa_disbursements
-        statement = select(table.c.receipt, table.c.id).where(table.c.receipt.in_(keys))
+        statement = select(table.c.receipt, table.c.id).where(among(table.c.receipt, keys, connection.dialect))
         return {row.receipt: row.id for row in await fetch(connection, statement)}

@@ -37,7 +37,7 @@ from penpay.infrastructure.sql.tables import (
     event_positions,
 )
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch
+from penpay.infrastructure.sql.unit_of_work import among_ids, fetch
 
 LEASE: Final = "publisher"
 _p, _s, _c, _b = event_positions.c, audit_seals.c, audit_checkpoints.c, command_batches.c
@@ -95,7 +95,7 @@ class SqlPublication:
         seals: Sequence[Row],
     ) -> None:
         ids = [batch.id for batch in batches]
-        waiting = (_b.batch_id.in_(ids), _b.pending_rows.is_not(None))
+        waiting = (among_ids(_b.batch_id, ids, self._engine.dialect), _b.pending_rows.is_not(None))
         async with self._engine.begin() as connection:
             await leases.hold(connection, LEASE, lease, at)
             # First, since an earlier try of ours whose answer was lost may have been committed in the meantime.

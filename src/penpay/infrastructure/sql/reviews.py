@@ -15,7 +15,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.payout_tables import reviews
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import among_ids, document, fetch, for_update, parsed
 
 
 class ReviewRepository:
@@ -45,7 +45,9 @@ class ReviewRepository:
         self, connection: AsyncConnection, keys: Collection[tuple[UUID, ReviewReason]]
     ) -> Mapping[tuple[UUID, ReviewReason], Review | None]:
         asked = {subject_id for subject_id, _ in keys}
-        statement = select(reviews).where(reviews.c.subject_id.in_(asked)).order_by(reviews.c.id)
+        statement = (
+            select(reviews).where(among_ids(reviews.c.subject_id, asked, connection.dialect)).order_by(reviews.c.id)
+        )
         rows = await fetch(connection, for_update(statement, connection.dialect))
         found = {(one.subject_id, one.reason): one for one in (review(row, self._cipher) for row in rows)}
         return {key: found.get(key) for key in keys}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.shared.idempotency import IDEMPOTENCY_KEYS, IdempotencyRecord
@@ -13,7 +13,7 @@ from penpay.application.shared.unit_of_work import DELIVERIES, Delivery, keyed
 from penpay.domain.shared.ids import EventId
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import among, among_pairs, document, fetch, for_update, parsed
 
 
 class IdempotencyRepository:
@@ -63,7 +63,7 @@ class OutboxRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, EventId]]
     ) -> Mapping[tuple[str, EventId], Delivery | None]:
-        wanted = tuple_(deliveries.c.consumer, deliveries.c.event_id).in_(list(keys))
+        wanted = among_pairs((deliveries.c.consumer, deliveries.c.event_id), keys, connection.dialect)
         statement = select(deliveries).where(wanted).order_by(deliveries.c.consumer, deliveries.c.event_id)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         return keyed(map(_delivery, rows), lambda found: (found.consumer, found.event_id), keys)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Select, Table, any_, func, insert, literal, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -256,6 +256,17 @@ def among_ids(column: ColumnElement[Any], keys: Collection[UUID], dialect: Diale
     if dialect.name == "postgresql":
         return column == any_(literal(list(keys), ARRAY(column.type)))
     return column.in_(keys)
+
+
+def among_pairs(
+    columns: tuple[ColumnElement[Any], ColumnElement[Any]], keys: Collection[tuple[Any, Any]], dialect: Dialect
+) -> ColumnElement[bool]:
+    """Whether two columns hold one of the pairs; on PostgreSQL they travel as two bound values, as above."""
+    if dialect.name != "postgresql":
+        return tuple_(*columns).in_(list(keys))
+    halves = zip(*keys, strict=True)
+    unnested = (func.unnest(literal(list(half), ARRAY(c.type))) for c, half in zip(columns, halves, strict=True))
+    return tuple_(*columns).in_(select(*unnested))
 
 
 def document(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from penpay.application.payments.deposit import InitiateDepositHandler
 from penpay.application.payments.rows import TRANSACTIONS
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.idempotency import IdempotencyKey, render
-from penpay.application.shared.outbox import ClaimDeliveryHandler
+from penpay.application.shared.outbox import ClaimDelivery, ClaimDeliveryHandler
 from penpay.application.shared.unit_of_work import DELIVERIES, Work
 from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.errors import CallbackRefused
@@ -19,6 +19,7 @@ from penpay.infrastructure.deriv.credits import IncomingCredits
 from penpay.infrastructure.sql import publication
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
+from penpay.workers.consuming import SagaWorker
 from penpay.workers.deposit import MpesaRequestDriver
 from penpay.workers.mpesa_callback import MpesaCallbackWorker
 
@@ -32,8 +33,8 @@ def _settled_the_second_time(right: Function) -> Function:
         key = (waiting.delivery.consumer, waiting.delivery.event_id)
         owed = work.get(DELIVERIES, key)
         result = right(self, waiting, work)
-        if owed.attempts == 1:
-            work.put(DELIVERIES, key, replace(owed, lease_until=None))
+        if owed is not None and not owed.attempts:
+            work.put(DELIVERIES, key, replace(owed, fence=owed.fence + 1, attempts=1))
         return result
 
     return settle_and_handle
@@ -53,6 +54,14 @@ def _settled_by_the_claim(right: Function) -> Function:
         claimed = right(self, command, work)
         work.put(DELIVERIES, (command.consumer, command.event_id), None)
         return claimed
+
+    return handle
+
+
+def _claiming_first(right: Function) -> Function:
+    async def handle(self: Any, due: Any) -> None:
+        await self._executor.execute(ClaimDelivery(consumer=due.consumer, event_id=due.stored.id))
+        await right(self, due)
 
     return handle
 
@@ -208,6 +217,7 @@ COMMITTING: Final = (
         breaks=("I7",),
         hazards={Hazard.CRASH: _MUCH},
         replacements=(
+            Replacement(SagaWorker, "handle", _claiming_first),
             Replacement(ClaimDeliveryHandler, "handle", _settled_by_the_claim),
             Replacement(Executor, "_settle_and_handle", _without_delivery),
         ),

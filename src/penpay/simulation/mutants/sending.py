@@ -167,9 +167,9 @@ def _only_what_nobody_has_touched(right: Function) -> Function:
 
 
 def _only_news(right: Function) -> Function:
-    async def due(self: Any, at: Any, limit: int) -> Any:
-        found = set(await right(self, at - _FRESH, limit))
-        return [one for one in await right(self, at, limit) if one not in found]
+    async def due(self: Any, at: Any, limit: int, **which: bool) -> Any:
+        found = set(await right(self, at - _FRESH, limit, **which))
+        return [one for one in await right(self, at, limit, **which) if one not in found]
 
     return due
 
