@@ -79,7 +79,7 @@ class Staff:
             (till.begin, 2),
             (till.move, 2),
             (till.count, 1),
-            (Closing(office, chance).close_a_day, 1),
+            (Closing(office, chance, self._invoice).close_a_day, 2),
         )
 
     async def live(self, who: str) -> None:
