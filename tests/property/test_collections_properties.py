@@ -28,6 +28,7 @@ from penpay.application.collections.refunding import DecideRefund, ProposeRefund
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.collections.selling import CancelSale, ExpireSale, OpenSale, TakeCash
 from penpay.application.collections.shifts import CloseShift, MoveCash, OpenShift
+from penpay.application.wallet.balance_sheet import balance_sheet
 from penpay.domain.collections.allocation import AllocationId, RefundId, SaleId
 from penpay.domain.collections.line import LineItem
 from penpay.domain.collections.payment import PaymentSource
@@ -315,6 +316,14 @@ class Business(RuleBasedStateMachine):
     def debits_are_credits(self) -> None:
         rows = self.run(self.ledger.trial_balance(None))
         assert sum(row.debit_cents for row in rows) == sum(row.credit_cents for row in rows)
+
+    @invariant()
+    def the_balance_sheet_balances(self) -> None:
+        today = nairobi_day(self.stage.clock.now())
+        sheet = self.run(balance_sheet(self.ledger, today))
+        assert sheet.is_balanced
+        profit = self.run(self.ledger.profit_and_loss(Currency.KES, sheet.first, today)).profit_cents
+        assert profit == sum(one.result_cents for one in sheet.currencies)
 
 
 def proven(make: Callable[[], Business], *, examples: int, steps: int) -> None:

@@ -14,7 +14,7 @@ from penpay.application.collections.checking import BalanceCheck, check_balance
 from penpay.application.collections.importing import Imported, StatementImporter
 from penpay.application.collections.registering import C2bRegistration, RegistrationState
 from penpay.application.collections.till_pushing import PushFromTill
-from penpay.cli import collections_outflows, collections_reports
+from penpay.cli import collections_drawers, collections_outflows, collections_reports
 from penpay.cli.collections_shown import (
     show_check,
     show_import,
@@ -45,6 +45,7 @@ def commands() -> typer.Typer:
     app.command("import-statement")(import_statement)
     app.command("check-balance")(check)
     app.command("push")(push)
+    collections_drawers.add_to(app)
     collections_outflows.add_to(app)
     collections_reports.add_to(app)
     return app

@@ -10,6 +10,7 @@ import typer
 
 from penpay.application.collections.reports import AgeingPage, BookError, DailyCollection
 from penpay.application.collections.statements import Ageing
+from penpay.application.wallet.balance_sheet import BalanceSheet, balance_sheet
 from penpay.application.wallet.reports import AccountRow, ProfitAndLoss
 from penpay.cli.collections_story import bare
 from penpay.cli.output import AsJson, show_json, show_table
@@ -21,17 +22,23 @@ from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.infrastructure.sql.ledger_checks import CHECKS as LEDGER_CHECKS
 from penpay.infrastructure.sql.ledger_reports import SqlLedgerReports
 from penpay.infrastructure.system import SystemClock
+from penpay.presentation.documents.balance_sheet import balance_sheet_csv, lines_of
 from penpay.presentation.http.routes import report_views as views
 
 _WHOLE = 1_000_000
 """Customers on one page: all of them."""
+_YEARS = range(2000, 2200)
+"""Days of other years are slips of the pen."""
 
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("A day is written as 2026-02-03.") from None
+        found = date.min
+    if found.year not in _YEARS:
+        raise typer.BadParameter("A day is written as 2026-02-03.")
+    return found
 
 
 First = Annotated[
@@ -47,6 +54,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("verify")(verify)
     reports = typer.Typer(help="Reports.", no_args_is_help=True)
     reports.command("trial-balance")(trial_balance)
+    reports.command("balance-sheet")(show_balance_sheet)
     reports.command("aging")(aging)
     reports.command("ageing", hidden=True)(aging)
     reports.command("daily")(daily)
@@ -97,6 +105,34 @@ def trial_balance(
         both = sum(row.debit_cents for row in own), sum(row.credit_cents for row in own)
         lines.append(("", f"Total {one.value}", *(_shown(cents, one) for cents in both)))
     show_table(("code", "account", "debit amount", "credit amount"), lines)
+
+
+def show_balance_sheet(
+    *,
+    as_of: Annotated[
+        date | None, typer.Option(parser=_day, metavar="DAY", help="As this day left the books; not given: today.")
+    ] = None,
+    first: Annotated[
+        date | None, typer.Option("--from", parser=_day, metavar="DAY", help="Of the period; not given: of the year.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For a spreadsheet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What there is, what is owed and what remains to the owner, with the result of the period."""
+    sheet = run(_balance_sheet(as_of, first))
+    if as_json:
+        show_json(views.balance_sheet_view(sheet))
+        return
+    if as_csv:
+        typer.echo(balance_sheet_csv(sheet), nl=False)
+        return
+    typer.echo(f"As {sheet.as_of} left the books; the period began on {sheet.first}")
+    lines = [
+        (code, name, str(Money(cents, one.currency)))
+        for one in sheet.currencies
+        for _, code, name, cents in lines_of(one)
+    ]
+    show_table(("code", "account", "amount"), lines)
 
 
 def aging(*, as_json: AsJson = False) -> None:
@@ -167,6 +203,11 @@ async def _verify() -> Sequence[BookError]:
 async def _trial_balance(as_of: date | None) -> Sequence[AccountRow]:
     async with books() as engine:
         return await SqlLedgerReports(engine).trial_balance(as_of)
+
+
+async def _balance_sheet(as_of: date | None, first: date | None) -> BalanceSheet:
+    async with books() as engine:
+        return await balance_sheet(SqlLedgerReports(engine), as_of or nairobi_day(SystemClock().now()), first)
 
 
 async def _ageing() -> AgeingPage:

@@ -19,11 +19,12 @@ from penpay.domain.collections.line import LineItem
 from penpay.domain.collections.payment import PaymentSource
 from penpay.domain.identity.staff import StaffRole
 from penpay.domain.shared.money import Currency, Money
+from penpay.presentation.http.routes.report_shapes import BalanceSheetReportBody
 from tests.contract.office.stage import ACCOUNTANT, CASHIER, OWNER, Office
 
 STAFF = "staff:owner"
 TODAY = "2026-03-01"
-REPORTS = ("ledger", "balance", "verify", "trial-balance", "aging", "daily", "pnl")
+REPORTS = ("ledger", "balance", "verify", "trial-balance", "balance-sheet", "aging", "daily", "pnl")
 
 
 def kes(shillings: int) -> Money:
@@ -83,6 +84,36 @@ async def test_every_report_is_answered(accountant: httpx.AsyncClient) -> None:
     )
 
 
+async def test_a_balance_sheet_is_read_and_opened_in_a_spreadsheet(accountant: httpx.AsyncClient) -> None:
+    """3,000 of cash and 2,000 owed to us are 5,000 that remain to the owner; on the day before there was nothing."""
+    sheet = await asked(accountant, "/api/reports", type="balance-sheet")
+    (kes_,) = sheet["currencies"]
+    csv = await accountant.get("/api/reports", params={"type": "balance-sheet"}, headers={"Accept": "text/csv"})
+    before = await asked(accountant, "/api/reports", type="balance-sheet", asOf="2026-02-28")
+
+    BalanceSheetReportBody.model_validate(sheet)
+    assert ("2026-01-01", TODAY, True) == (sheet["from"], sheet["as_of"], sheet["balanced"])
+    assert (500_000, 0, 0, 500_000, 500_000) == tuple(
+        kes_[f"{name}_cents"] for name in ("asset", "liability", "earlier_result", "result", "equity")
+    )
+    assert [("1010", 300_000), ("1200", 200_000)] == [
+        (row["account_code"], row["balance_cents"]) for row in kes_["assets"]
+    ]
+    assert "text/csv; charset=utf-8" == csv.headers["content-type"]
+    assert [
+        "currency,section,code,account,amount",
+        "KES,Assets,1010,M-Pesa Cash,3000.00",
+        "KES,Assets,1200,Accounts Receivable,2000.00",
+        "KES,Assets,,Assets,5000.00",
+        "KES,Liabilities,,Liabilities,0.00",
+        "KES,Equity,,Result of earlier periods,0.00",
+        "KES,Equity,,Result of the period,5000.00",
+        "KES,Equity,,Equity,5000.00",
+        "KES,,,Liabilities and equity,5000.00",
+    ] == csv.text.splitlines()
+    assert [] == before["currencies"]
+
+
 async def test_one_account_is_asked_for_by_its_code(accountant: httpx.AsyncClient) -> None:
     """Its balance, its entries page by page, and a refusal for a code that is nowhere."""
     (row,) = (await asked(accountant, "/api/reports", type="balance", accountCode="1010"))["accounts"]
@@ -102,7 +133,9 @@ async def test_one_account_is_asked_for_by_its_code(accountant: httpx.AsyncClien
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ({"type": "balance-sheet"}, "type"),
+        ({"type": "statement-of-changes"}, "type"),
+        ({"type": "balance-sheet", "to": TODAY}, "to"),
+        ({"type": "balance-sheet", "asOf": "2026-02-01", "from": TODAY}, "from"),
         ({}, "type"),
         ({"type": "verify", "accountCode": "1010"}, "accountCode"),
         ({"type": "aging", "asOf": TODAY}, "asOf"),

@@ -23,6 +23,10 @@ def test_the_books_of_a_new_business_hold_and_report_nothing(terminal: Terminal)
     assert {"as_of": None, "accounts": [], "totals": [], "balanced": True} == terminal.json(
         "collections", "report", "trial-balance"
     )
+    order = ("collections", "report", "balance-sheet", "--as-of", "2026-02-28")
+    sheet = {"from": "2026-01-01", "as_of": "2026-02-28", "currencies": [], "balanced": True}
+    assert sheet == terminal.json(*order)
+    assert "currency,section,code,account,amount" == terminal.run(*order, "--csv").stdout.strip()
     assert [] == terminal.json("collections", "report", "aging")["customers"]
     assert {"days": []} == terminal.json("collections", "report", "daily")
     answer = terminal.json("collections", "report", "pnl", "--from", "2026-02-01", "--to", "2026-02-28")
@@ -46,7 +50,7 @@ def test_what_differs_is_shown_and_fails_the_command(terminal: Terminal) -> None
         trial["totals"],
         trial["balanced"],
     )
-    for report in ("trial-balance", "aging", "daily", "pnl"):
+    for report in ("trial-balance", "balance-sheet", "aging", "daily", "pnl"):
         assert terminal.run("collections", "report", report).stdout
 
 
@@ -55,7 +59,8 @@ def test_what_differs_is_shown_and_fails_the_command(terminal: Terminal) -> None
     [
         ("report", "daily", "--from", "yesterday"),
         ("report", "trial-balance", "--as-of", "2026-02-30"),
-        ("report", "balance-sheet"),
+        ("report", "trial-balance", "--as-of", "0001-01-01"),
+        ("report", "statement-of-changes"),
     ],
 )
 def test_what_is_no_report_is_not_understood(empty: Terminal, order: tuple[str, ...]) -> None:

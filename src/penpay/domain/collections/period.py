@@ -17,6 +17,7 @@ from penpay.domain.shared.events import DomainEvent, Fact
 
 PeriodLockId = NewType("PeriodLockId", UUID)
 LONGEST_REASON = 200
+_EARLIEST_YEAR = 2000
 
 
 class LockState(StrEnum):
@@ -84,6 +85,6 @@ def check_lock(through: date | None, reason: str, today: date) -> None:
 
 
 def check_dated(day: date, today: date, field: str) -> None:
-    """Raises InvalidRequest for a day to come."""
-    if day > today:
-        raise InvalidRequest("The day has not come yet.", fields=[field])
+    """Raises InvalidRequest for a day to come, and for one of another millennium, which is a slip of the pen."""
+    if day > today or day.year < _EARLIEST_YEAR:
+        raise InvalidRequest("The day has not come yet, or is too long ago.", fields=[field])

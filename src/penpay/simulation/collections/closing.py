@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -24,17 +25,19 @@ _TRIES: Final = 6
 class Closing:
     """Whoever closes days."""
 
-    def __init__(self, office: Office, chance: random.Random) -> None:
+    def __init__(self, office: Office, chance: random.Random, bill: Callable[[str], Awaitable[None]]) -> None:
         self._office = office
         self._chance = chance
+        self._bill = bill
 
     async def close_a_day(self, who: str) -> None:
-        """Lock the books, wait a little while others are refused, and unlock them."""
+        """Lock the books, try to bill somebody all the same, wait while others are refused, and unlock them."""
         now = await self._office.look(_now)
         if now is None:
             return
         day = nairobi_day(now) - timedelta(days=self._chance.choice((0, 0, 1, 30)))
         await self._lock(who, day)
+        await self._bill(who)
         await asyncio.sleep(self._chance.randint(500, 4_000) / 1_000)
         for _ in range(_TRIES):
             if await self._lock(who, None):

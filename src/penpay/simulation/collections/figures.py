@@ -121,6 +121,16 @@ BROKEN: Final = (
               WHEN 'PENDING' THEN s.cash_cents + s.mpesa_cents ELSE 0 END""",
     ),
     (
+        "what a shift took, handed back, put in or took out is not the sum of its rows",
+        """SELECT s.shift_number FROM till_shifts s
+            WHERE s.taken_cents - s.returned_cents <>
+              (SELECT coalesce(sum(CASE t.kind WHEN 'CASH' THEN t.amount_cents ELSE -t.amount_cents END), 0)
+               FROM pos_tenders t WHERE t.shift_id = s.id)
+            OR s.in_cents - s.out_cents <>
+              (SELECT coalesce(sum(CASE m.direction WHEN 'IN' THEN m.amount_cents ELSE -m.amount_cents END), 0)
+               FROM cash_movements m WHERE m.shift_id = s.id)""",
+    ),
+    (
         "events of one thing are not numbered without gaps",
         "SELECT aggregate_type FROM domain_events GROUP BY aggregate_id HAVING count(*) <> max(sequence)",
     ),

@@ -90,7 +90,7 @@ class Staff:
             (till.begin, 2),
             (till.move, 2),
             (till.count, 1),
-            (Closing(office, chance).close_a_day, 1),
+            (Closing(office, chance, self._invoice).close_a_day, 2),
             (self._outflow, 2),
             (self._explain, 1),
         )

@@ -97,6 +97,31 @@ class TrialBalanceReportBody(BaseModel):
     balanced: bool
 
 
+class CurrencySheetBody(BaseModel):
+    """One currency of a balance sheet; accounts are positive on their normal side."""
+
+    currency: Currency
+    assets: list[AccountBalanceBody]
+    liabilities: list[AccountBalanceBody]
+    equity: list[AccountBalanceBody] = Field(description="What the owner put in and took out.")
+    asset_cents: int
+    liability_cents: int
+    earlier_result_cents: int = Field(description="Revenue less expenses of all that came before the period.")
+    result_cents: int = Field(description="Revenue less expenses of the period; below zero for a loss.")
+    equity_cents: int = Field(description="What remains to the owner, the results too: assets less liabilities.")
+
+
+class BalanceSheetReportBody(BaseModel):
+    """`balance-sheet`: as a day left it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    first: str = Field(alias="from", description="The first day of the period whose result is told apart.")
+    as_of: str
+    currencies: list[CurrencySheetBody]
+    balanced: bool = Field(description="Whether assets are liabilities and equity in each currency.")
+
+
 class AgeingBody(BaseModel):
     """What is owed by how many days it has been due, and the credit held against it."""
 

@@ -9,6 +9,7 @@ from datetime import date
 from penpay.application.collections.reports import AgeingPage, BookError, DailyCollection
 from penpay.application.collections.statements import Ageing, CustomerBalance, Statement
 from penpay.application.payments.views import moment
+from penpay.application.wallet.balance_sheet import BalanceSheet
 from penpay.application.wallet.reports import AccountRow, LedgerPage, ProfitAndLoss
 from penpay.domain.shared.money import Currency
 from penpay.domain.wallet.account import LedgerSide
@@ -83,6 +84,29 @@ def trial_balance_view(rows: Sequence[AccountRow], day: date | None) -> dict[str
             {"currency": one.value, "debit_cents": debits[one], "credit_cents": credits_[one]} for one in sorted(debits)
         ],
         "balanced": debits == credits_,
+    }
+
+
+def balance_sheet_view(sheet: BalanceSheet) -> dict[str, object]:
+    """The balance sheet, one part a currency."""
+    return {
+        "from": sheet.first.isoformat(),
+        "as_of": sheet.as_of.isoformat(),
+        "currencies": [
+            {
+                "currency": one.currency.value,
+                "assets": _balances(one.assets),
+                "liabilities": _balances(one.liabilities),
+                "equity": _balances(one.equity),
+                "asset_cents": one.asset_cents,
+                "liability_cents": one.liability_cents,
+                "earlier_result_cents": one.earlier_cents,
+                "result_cents": one.result_cents,
+                "equity_cents": one.equity_cents,
+            }
+            for one in sheet.currencies
+        ],
+        "balanced": sheet.is_balanced,
     }
 
 

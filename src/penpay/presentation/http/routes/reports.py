@@ -13,14 +13,18 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from penpay.application.wallet.balance_sheet import balance_sheet
 from penpay.domain.shared.errors import InvalidRequest
 from penpay.domain.shared.money import Currency
 from penpay.domain.shared.nairobi import nairobi_day
+from penpay.presentation.documents.balance_sheet import balance_sheet_csv
 from penpay.presentation.http.routes import report_views as views
+from penpay.presentation.http.routes.accepting import CSV, accepts_csv
 from penpay.presentation.http.routes.days import day_query, optional_day
 from penpay.presentation.http.routes.report_shapes import (
     AgingReportBody,
     BalanceReportBody,
+    BalanceSheetReportBody,
     DailyReportBody,
     LedgerReportBody,
     ProfitAndLossReportBody,
@@ -44,6 +48,7 @@ class ReportType(StrEnum):
     AGING = "aging"
     DAILY = "daily"
     PNL = "pnl"
+    BALANCE_SHEET = "balance-sheet"
 
 
 _PAGE: Final = 100
@@ -56,6 +61,7 @@ _TAKES: Final[Mapping[ReportType, frozenset[str]]] = MappingProxyType(
         ReportType.AGING: frozenset({"limit", "after"}),
         ReportType.DAILY: frozenset({"from", "to"}),
         ReportType.PNL: frozenset({"from", "to"}),
+        ReportType.BALANCE_SHEET: frozenset({"asOf", "from"}),
     }
 )
 """What each takes beside its type."""
@@ -67,10 +73,11 @@ _SHAPES: Final[Any] = (
     | AgingReportBody
     | DailyReportBody
     | ProfitAndLossReportBody
+    | BalanceSheetReportBody
 )
 
 
-@router.get("", responses={200: {"model": _SHAPES}, **PROBLEMS})
+@router.get("", responses={200: {"model": _SHAPES, "content": {CSV: {}}}, **PROBLEMS})
 async def report(
     *,
     request: Request,
@@ -84,16 +91,20 @@ async def report(
     first: Annotated[str | None, day_query("from", "The first of the month of `to` if not given.")] = None,
     last: Annotated[str | None, day_query("to", "Counts too; today if not given.")] = None,
 ) -> Response:
-    """One report: `ledger`, `balance`, `verify`, `trial-balance`, `aging`, `daily` or `pnl`.
+    """One report: `ledger`, `balance`, `verify`, `trial-balance`, `balance-sheet`, `aging`, `daily` or `pnl`.
 
-    A parameter that the report does not take is refused.
+    A parameter that the report does not take is refused. The balance sheet also comes as `Accept: text/csv`.
     """
     strange = sorted(set(request.query_params) - _TAKES[type_] - {"type"})
     if strange:
         reason = f"is not a parameter of {type_.value}"
         raise InvalidRequest("The report does not take that.", fields=strange, reasons=dict.fromkeys(strange, reason))
+    system = system_of(request)
+    if type_ is ReportType.BALANCE_SHEET:
+        accept = request.headers.get("accept", "")
+        return await _balance_sheet(system, accept, optional_day("asOf", as_of), optional_day("from", first))
     view = await _view(
-        system_of(request),
+        system,
         type_,
         account_code=account_code,
         limit=limit or _PAGE,
@@ -103,6 +114,15 @@ async def report(
         last=optional_day("to", last),
     )
     return Response(orjson.dumps(view), media_type="application/json")
+
+
+async def _balance_sheet(system: HttpSystem, accept: str, as_of: date | None, first: date | None) -> Response:
+    """As JSON, or for a spreadsheet."""
+    sheet = await balance_sheet(system.reports.ledger, as_of or nairobi_day(system.clock.now()), first)
+    if accepts_csv(accept):
+        named = {"Content-Disposition": f'attachment; filename="balance-sheet-{sheet.as_of}.csv"'}
+        return Response(balance_sheet_csv(sheet).encode(), media_type=CSV, headers=named)
+    return Response(orjson.dumps(views.balance_sheet_view(sheet)), media_type="application/json")
 
 
 async def _view(

@@ -17,6 +17,7 @@ from penpay.application.collections.statements import MOST_LINES, MOST_LINES_PRI
 from penpay.domain.shared.nairobi import nairobi_day
 from penpay.presentation.documents.statement_pdf import statement_pdf
 from penpay.presentation.documents.statements import statement_csv
+from penpay.presentation.http.routes.accepting import CSV, PDF, accepted
 from penpay.presentation.http.routes.days import day_query, optional_day
 from penpay.presentation.http.routes.report_shapes import CustomerBalanceBody, StatementBody
 from penpay.presentation.http.routes.report_views import customer_balance_view, statement_view
@@ -29,9 +30,8 @@ router = APIRouter(prefix="/api/customers", tags=["statements"])
 _USUAL_DAYS: Final = timedelta(days=89)
 """Before the last day, where no first one is given."""
 _PAGE: Final = 200
-_CSV, _PDF = "text/csv", "application/pdf"
 _DOWNLOADS: Final[Mapping[int | str, dict[str, Any]]] = MappingProxyType(
-    {200: {"model": StatementBody, "content": {_CSV: {}, _PDF: {}}}, **PROBLEMS}
+    {200: {"model": StatementBody, "content": {CSV: {}, PDF: {}}}, **PROBLEMS}
 )
 
 First = Annotated[str | None, day_query("from", "Ninety days up to `to` if not given.")]
@@ -77,7 +77,7 @@ async def statement(
     return Response(orjson.dumps(statement_view(await asked.page(limit, after))), media_type="application/json")
 
 
-@router.get("/{customer_id:path}/statement.csv", responses={200: {"content": {_CSV: {}}}, **PROBLEMS})
+@router.get("/{customer_id:path}/statement.csv", responses={200: {"content": {CSV: {}}}, **PROBLEMS})
 async def statement_as_csv(
     request: Request,
     customer_id: str,
@@ -89,7 +89,7 @@ async def statement_as_csv(
     return await _Asked(system_of(request), customer_id, first, last).document(_Form.CSV)
 
 
-@router.get("/{customer_id:path}/statement.pdf", responses={200: {"content": {_PDF: {}}}, **PROBLEMS})
+@router.get("/{customer_id:path}/statement.pdf", responses={200: {"content": {PDF: {}}}, **PROBLEMS})
 async def statement_as_pdf(
     request: Request,
     customer_id: str,
@@ -117,10 +117,10 @@ class _Asked:
     async def document(self, form: _Form) -> Response:
         """The whole statement as a file to keep. Raises StatementTooLong."""
         if form is _Form.CSV:
-            made, media = statement_csv(whole(await self.page(MOST_LINES, None))).encode(), _CSV
+            made, media = statement_csv(whole(await self.page(MOST_LINES, None))).encode(), CSV
         else:
             found = whole(await self.page(MOST_LINES_PRINTED, None))
-            made, media = await statement_pdf(found, self._system.reports.business_name, self._give_way), _PDF
+            made, media = await statement_pdf(found, self._system.reports.business_name, self._give_way), PDF
         name = f"statement-{self._customer_id.replace('/', '-')}-{self._first}-{self._last}.{form.value}"
         return Response(made, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
@@ -130,10 +130,5 @@ class _Asked:
 
 def _accepted(accept: str) -> _Form:
     """The first form that a caller names; JSON for one who names none of them."""
-    for part in accept.split(","):
-        media = part.partition(";")[0].strip().lower()
-        if media in {_CSV, _PDF}:
-            return _Form.CSV if media == _CSV else _Form.PDF
-        if media in {"application/json", "*/*", "application/*"}:
-            break
-    return _Form.JSON
+    media = accepted(accept, frozenset({CSV, PDF}))
+    return _Form.JSON if media is None else _Form.CSV if media == CSV else _Form.PDF
