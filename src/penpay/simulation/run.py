@@ -44,6 +44,7 @@ from penpay.simulation.network import Network
 from penpay.simulation.people import Person
 from penpay.simulation.ports import SimClock, SimRandom
 from penpay.simulation.profile import Hazard, Profile, beginning_of, profile_of
+from penpay.simulation.reused import Reused
 from penpay.simulation.script import Script
 from penpay.simulation.surroundings import begin
 from penpay.simulation.template import (
@@ -100,7 +101,9 @@ class Simulator:
         self._folder = folder
         self._app: FastAPI = create_app()
         self._operator_app: FastAPI = create_operator_app()
-        self._template, self._members = _make_template(folder / "template", self._operator_app)
+        self._reused = Reused()
+        with self._reused.within():
+            self._template, self._members = _make_template(folder / "template", self._operator_app)
         self._runs = 0
 
     def run(
@@ -129,7 +132,8 @@ class Simulator:
             payouts.copy_key(self._template.folder, folder)
         try:
             self._runs += 1
-            with _undisturbed(tidies=self._runs % _TIDIED_EVERY == 0), _errors() as log:
+            tidies = self._runs % _TIDIED_EVERY == 0
+            with _undisturbed(tidies=tidies), self._reused.within(), _errors() as log:
                 return self._live(
                     seed, profile, folder, planned, log, begins_at=begins_at, script=script, keep_trace=keep_trace
                 )

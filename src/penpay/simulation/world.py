@@ -32,7 +32,7 @@ from penpay.simulation.people import API, Person, Users
 from penpay.simulation.ports import SimClock, SimRandom
 from penpay.simulation.profile import Hazard, Profile
 from penpay.simulation.provider_faults import break_daraja, break_deriv
-from penpay.simulation.quiet import leases_us, next_due_us
+from penpay.simulation.quiet import Due, dues, leases_us
 from penpay.simulation.script import Script
 from penpay.simulation.template import API_PORT, DARAJA_PORT, PIN_LOG2_COST, Template, simulated_settings
 from penpay.simulation.watched import LATENESS_MS, WatchedClock, WatchedConnection, Wrongness, is_within_a_transaction
@@ -48,7 +48,11 @@ _SECOND_US: Final = 1_000_000
 _SEEN_SECONDS: Final = 90
 """So much at either end of a long outage is lived through; the time between is passed over."""
 _EARLY_US: Final = 30 * _SECOND_US
-"""So long before the next thing to do a leap over idle time ends: connections that it broke are back by then."""
+"""So long before something that takes a session a leap over idle time ends: those that it broke are back by then."""
+_LATE_US: Final = _SECOND_US
+"""So long after anything else a leap ends, and every timer that is over rings: nobody looks around in vain before."""
+_WORTH_US: Final = 10 * _SECOND_US
+"""Less than this is lived through."""
 _SWEEP_US: Final = 900 * _SECOND_US
 """Long enough for what is only looked for now and then, such as credits that a stream has missed."""
 _SWEEP_SECONDS: Final = 90
@@ -214,11 +218,10 @@ class World:
         """Something is on its way that the databases do not tell of."""
         self._expected_us.append(self.loop.now_us + milliseconds * 1_000)
 
-    def _next_due_us(self) -> int | None:
-        """The next moment at which somebody must act, or something arrives; None when all is done."""
+    def _dues(self) -> list[Due]:
+        """All that somebody must do, and all that is to arrive."""
         self._expected_us = [at_us for at_us in self._expected_us if at_us >= self.loop.now_us]
-        due_us = next_due_us(self.books, self.loop.begins_at)
-        return min((at_us for at_us in (due_us, *self._expected_us) if at_us is not None), default=None)
+        return [*dues(self.books, self.loop.begins_at), *map(Due, self._expected_us)]
 
     def serving(self) -> list[tuple[Process, System]]:
         alive = self.alive()
@@ -360,10 +363,11 @@ class World:
             if self.network.in_flight or any(life.system.executor.queued for life in self._lives.values()):
                 quiet = 0
                 continue
-            due_us = self._next_due_us()
-            quiet = quiet + 1 if due_us is None and len(self.alive()) == self.profile.processes else 0
-            leap_us = 0 if due_us is None else due_us - _EARLY_US - self.loop.now_us
-            if leap_us > _EARLY_US and not self._is_anybody_at_it():
+            left = self._dues()
+            quiet = quiet + 1 if not left and len(self.alive()) == self.profile.processes else 0
+            until = (one.at_us - _EARLY_US if one.takes_session else one.at_us + _LATE_US for one in left)
+            leap_us = min(until, default=self.loop.now_us) - self.loop.now_us
+            if leap_us > _WORTH_US and not self._is_anybody_at_it():
                 self.loop.skip(leap_us)
 
     def _is_anybody_at_it(self) -> bool:

@@ -13,7 +13,7 @@ from tests.contract.migrations.test_append_only import ROWS, A, ids_of
 
 def upgrade_to(connection: Connection, revision: str) -> None:
     """Bring an empty database to an older revision."""
-    scripts = migrations._scripts()
+    scripts = migrations.scripts()
     context = MigrationContext.configure(connection)
     for script in reversed(list(scripts.iterate_revisions(revision, "base"))):
         script.module.upgrade(Operations(context))

@@ -47,7 +47,7 @@ class SchemaAhead(WrongSchema):
 
 def head() -> str:
     """The revision this code is written for."""
-    (newest,) = _scripts().get_heads()
+    (newest,) = scripts().get_heads()
     return newest
 
 
@@ -86,7 +86,7 @@ async def require_current(engine: AsyncEngine) -> None:
     _require_ended(found)
     if found == wanted:
         return
-    _require_known(found)
+    _require_known(found, scripts())
     raise SchemaBehind(
         f"The database is in revision {found or 'none'} and this version needs {wanted}: run `penpay db migrate`."
     )
@@ -114,14 +114,13 @@ def _upgrade(connection: Connection) -> None:
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _ADVISORY_LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-    current = _revision(connection)
-    _require_known(current)
-    scripts = _scripts()
+    current, known = _revision(connection), scripts()
+    _require_known(current, known)
     context = MigrationContext.configure(connection)
     operations = Operations(context)
-    for script in reversed(list(scripts.iterate_revisions("head", current or "base"))):
+    for script in reversed(list(known.iterate_revisions("head", current or "base"))):
         script.module.upgrade(operations)
-        context.stamp(scripts, script.revision)
+        context.stamp(known, script.revision)
 
 
 def _upgrade_on_mysql(connection: Connection) -> None:
@@ -135,13 +134,13 @@ def _upgrade_on_mysql(connection: Connection) -> None:
 
 def _upgrade_step_by_step(connection: Connection) -> None:
     """Every statement is a transaction of its own, so the version tells of a revision that it has begun."""
-    current = _revision(connection)
+    current, known = _revision(connection), scripts()
     _require_ended(current)
-    _require_known(current)
+    _require_known(current, known)
     context = MigrationContext.configure(connection)
     context._ensure_version_table()  # noqa: SLF001  (Alembic has no other way to it)
     operations = Operations(context)
-    for script in reversed(list(_scripts().iterate_revisions("head", current or "base"))):
+    for script in reversed(list(known.iterate_revisions("head", current or "base"))):
         _mark(connection, f"{script.revision}{_BEGUN}")
         try:
             script.module.upgrade(operations)
@@ -172,11 +171,11 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _require_known(revision: str | None) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
+def _require_known(revision: str | None, known: ScriptDirectory) -> None:
+    if revision is not None and revision not in {script.revision for script in known.walk_revisions()}:
         raise SchemaAhead(f"The database is in revision {revision}, which this version does not know: run a newer one.")
 
 
-def _scripts() -> ScriptDirectory:
+def scripts() -> ScriptDirectory:
+    """Every revision this code knows. Alembic runs all of their files to make the list, so one serves a whole call."""
     return ScriptDirectory(str(Path(__file__).parent))
