@@ -94,6 +94,17 @@ async def test_another_fence_is_no_licence(world: World, fence: int) -> None:
     assert ([("statements", 1, 1, 1)], 0) == (await owed(world), await heard(world))
 
 
+async def test_what_was_given_up_is_not_consumed_any_more(world: World) -> None:
+    """Who found it before people were told changes nothing."""
+    await world.execute(Issue(A, 100, "i-1"))
+    delivery = await claimed(world)
+    await world.change("UPDATE deliveries SET dead = TRUE")
+    with pytest.raises(LostLicence):
+        await world.execute(Hear("statements"), delivery=delivery)
+
+    assert ([("statements", 1, 1, 1)], 0) == (await owed(world), await heard(world))
+
+
 async def test_of_two_workers_with_one_licence_one_succeeds(world: World) -> None:
     """The same claim used twice in one batch counts once."""
     await world.execute(Issue(A, 100, "i-1"))

@@ -347,7 +347,7 @@ class Executor:
         if delivery is not None:
             key = (delivery.consumer, delivery.event_id)
             owed = work.get(DELIVERIES, key)
-            if owed is None or owed.fence != delivery.fence:
+            if owed is None or owed.dead or owed.fence != delivery.fence:
                 raise LostLicence
             work.put(DELIVERIES, key, None)
         idempotency = waiting.idempotency
