@@ -348,7 +348,7 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
     _mutant(
         "locked_by_one",
         "Whoever proposes to lock the books can approve it.",
-        ("K9",),
+        ("I15", "K9"),
         Replacement(PeriodLock, "decided", _by_anybody),
     ),
     _mutant(
