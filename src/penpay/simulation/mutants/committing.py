@@ -204,7 +204,7 @@ COMMITTING: Final = (
     Mutant(
         name="no_delivery_dedupe",
         bug="An event that is delivered twice is handled twice, and a deposit is prompted for twice.",
-        breaks=("I3",),
+        breaks=("I3", "I7"),
         within=20,
         replacements=(
             Replacement(Executor, "_settle_and_handle", _settled_the_second_time),
