@@ -20,6 +20,7 @@ from penpay.presentation.http.routes import (
     payments,
     pos,
     recurring,
+    reminders,
     reports,
     reviews,
     staff,
@@ -50,7 +51,7 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
     penpay, people = (deposits, withdrawals, transactions, wallet), (staff, staff_people, reviews)
-    business = (statements, customers, invoices, recurring, pos, payments, outflows, reports, events)
+    business = (statements, customers, invoices, recurring, pos, payments, outflows, reminders, reports, events)
     for module in (*penpay, *people, *business, callbacks, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimit)
