@@ -50,10 +50,12 @@ def test_the_glossary_lists_the_tables(glossary: str) -> None:
     from penpay.infrastructure.sql.notification_tables import notifications  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.operator_tables import stk_pushes  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.payout_tables import secrets  # noqa: PLC0415 -- see above
+    from penpay.infrastructure.sql.reminder_tables import invoice_reminders  # noqa: PLC0415 -- see above
     from penpay.infrastructure.sql.staff_tables import staff  # noqa: PLC0415 -- see above
 
     assert stk_pushes.metadata is customers.metadata is till_pushes.metadata is staff.metadata is secrets.metadata
     assert stk_pushes.metadata is notifications.metadata is collections_outflows.metadata is recurring_invoices.metadata
+    assert stk_pushes.metadata is invoice_reminders.metadata
     assert sorted(stk_pushes.metadata.tables) == listed(glossary, "tables")
 
 

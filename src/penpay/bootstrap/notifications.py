@@ -9,12 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from penpay.application.payments.notifying import Carrier, DueNotification, NotificationBooks
+from penpay.application.payments.notifying import DueNotification, NotificationBooks
+from penpay.application.shared.carrying import Carrier
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.ports import Clock
 from penpay.bootstrap.workers import MakeWorker
 from penpay.config import Settings
-from penpay.domain.payments.notification import Channel
+from penpay.domain.shared.delivery import Channel
 from penpay.domain.shared.email import Email
 from penpay.infrastructure.mail.smtp import Encryption, SmtpCarrier, SmtpServer
 from penpay.infrastructure.sms.gateway import SmsGateway

@@ -30,6 +30,7 @@ from penpay.bootstrap.databases import prepare_database
 from penpay.bootstrap.notifications import carriers, deliveries
 from penpay.bootstrap.payments import PaymentsRows
 from penpay.bootstrap.ports import Ports, Tasks, real_ports
+from penpay.bootstrap.reminders import Reminders
 from penpay.bootstrap.workers import MakeWorker
 from penpay.config import AppEnv, Settings
 from penpay.domain.deriv.gateway import IncomingCredit
@@ -147,13 +148,15 @@ class System:
             payments=self._collections.payments,
         )
         self._carriers = carriers(settings, self._http, self.clock)
+        self.reminders = Reminders(settings, read, self.clock, self._carriers, self._collections.customers)
+        self.reminder_books = self.reminders.books
         self.notification_books = SqlNotificationBooks(self.engine, self._cipher)
         self.executor = Executor(
             database=SqlDatabase(self.engine, self._schema()),
             clock=self.clock,
             ids=self.ids,
             random=self.random,
-            handlers={**handlers(self.policy, settings), **self.capture.handlers()},
+            handlers={**handlers(self.policy, settings), **self.capture.handlers(), **self.reminders.handlers()},
             subscriptions={
                 **dict.fromkeys(DepositOrchestrator.SUBSCRIPTIONS, (DEPOSIT_WORKER,)),
                 **dict.fromkeys(WithdrawalOrchestrator.SUBSCRIPTIONS, (WITHDRAWAL_WORKER,)),
@@ -200,6 +203,7 @@ class System:
                 *self._payments.repositories,
                 *self._collections.repositories,
                 *self.capture.repositories(),
+                *self.reminders.repositories,
                 WalletRepository(),
                 JournalRepository(),
             ),
@@ -210,6 +214,7 @@ class System:
                 *self._payments.finders,
                 *self._collections.finders,
                 *self.capture.finders(),
+                *self.reminders.finders,
             ),
             appenders=(EntryAppender(), *self._collections.appenders),
         )
@@ -299,6 +304,7 @@ class System:
                 callbacks.handle,
             ),
             *self.capture.workers(worker, self.mpesa, self.pulls),
+            *self.reminders.workers(worker, self.executor),
             worker.driver(SALE_EXPIRY_WORKER, self.collections_books.due_sales, sales.handle),
             worker.driver(RECURRING_BILLING_WORKER, self.recurring_books.due, recurring.handle),
             worker(PUBLISHER, publisher.look, lambda found: found, published),

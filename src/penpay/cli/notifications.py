@@ -12,7 +12,8 @@ from penpay.application.payments.notifying import Contact
 from penpay.application.payments.views import moment
 from penpay.cli.output import AsJson, show_json, show_table
 from penpay.cli.session import fail, opened, run
-from penpay.domain.payments.notification import Channel, Notification, NotificationState
+from penpay.domain.payments.notification import Notification
+from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.ids import TransactionId
 
 

@@ -17,7 +17,7 @@ from penpay.application.wallet.queries import TrialBalanceRow
 from penpay.demo.books import Comparison, compare
 from penpay.demo.stories import STORIES, Story, tell
 from penpay.demo.world import PHONE, World, demo_world
-from penpay.domain.payments.notification import Channel
+from penpay.domain.shared.delivery import Channel
 from penpay.domain.shared.ids import TransactionId
 from penpay.domain.shared.money import Money
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from penpay.application.payments.notifying import Carrier, ClaimNotification, DueNotification, RecordDelivery
+from penpay.application.payments.notifying import ClaimNotification, DueNotification, RecordDelivery
+from penpay.application.shared.carrying import Carrier
 from penpay.application.shared.executor import Executor
-from penpay.domain.payments.notification import Channel
+from penpay.domain.shared.delivery import Channel
 
 NOTIFICATIONS_WORKER: Final = "notification"
 

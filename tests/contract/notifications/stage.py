@@ -17,7 +17,8 @@ from penpay.application.payments.deposit import CreateDeposit, InitiateDeposit
 from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
 from penpay.bootstrap import System
 from penpay.domain.deriv.login_id import DerivLoginId
-from penpay.domain.payments.notification import Channel, Notification
+from penpay.domain.payments.notification import Notification
+from penpay.domain.shared.delivery import Channel
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import LostLicence
 from penpay.domain.shared.ids import TransactionId, UserId

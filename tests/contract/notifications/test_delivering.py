@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from penpay.application.payments.notifying import TRIES, Carried, CarrierAnswer, ClaimNotification, RecordDelivery
-from penpay.domain.payments.notification import Channel, NotificationState
+from penpay.application.payments.notifying import ClaimNotification, RecordDelivery
+from penpay.application.shared.carrying import TRIES, Carried, CarrierAnswer
+from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.errors import LostLicence
 from tests.contract.mpesa.scripted_daraja import http, reset
 from tests.contract.notifications.stage import ADDRESS, GATEWAY, NOT_MADE, PHONE, SENDER, Stage, form, opened, told

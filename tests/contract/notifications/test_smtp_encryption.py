@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from penpay.application.payments.notifying import Carried, CarrierAnswer, Contact, OutgoingMessage
+from penpay.application.shared.carrying import Carried, CarrierAnswer, OutgoingMessage
 from penpay.bootstrap.notifications import smtp_server
 from penpay.domain.shared.email import Email
 from penpay.infrastructure.mail.smtp import Encryption, SmtpCarrier
 from tests.contract.notifications.post_office import PostOffice
-from tests.contract.notifications.stage import ADDRESS, PHONE, SENDER
+from tests.contract.notifications.stage import ADDRESS, SENDER
 from tests.servers.process import free_port
 from tests.support.ports import HandClock
 
-MESSAGE = OutgoingMessage(message_id="1.2.mail", contact=Contact(PHONE, ADDRESS), title="Title", text="Text")
+MESSAGE = OutgoingMessage(message_id="1.2.mail", to=ADDRESS.address, title="Title", text="Text")
 PRIVATE = {"AUTH", "MAIL", "RCPT", "DATA"}
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from penpay.application.payments.results import PAYOUT_SOURCE
 from penpay.application.payments.rows import Decision
-from penpay.domain.payments.notification import Channel, NotificationState
+from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.ids import TransactionId
 from penpay.sandbox.faults import LostCallback
 from tests.end_to_end.deposits.stage import read

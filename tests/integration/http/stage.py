@@ -133,6 +133,7 @@ class SmallSystem:
     review_books: Any = None
     reports: Any = None
     outflow_books: Any = None
+    reminder_books: Any = None
     recurring_books: Any = None
     tls_required: bool = False
     secure_cookies: bool = False

@@ -6,6 +6,7 @@ from penpay.application.collections.outflows import BookOutflow
 from penpay.domain.shared.money import Currency, Money
 from penpay.presentation.http.routes.outflows import OutflowBody
 from penpay.presentation.http.routes.recurring import RecurringBody
+from penpay.presentation.http.routes.reminders import PolicyBody
 from tests.integration.http.desk import Desk, done, refused
 from tests.integration.http.stage import read
 
@@ -55,3 +56,32 @@ async def test_a_customer_is_billed_again_and_again_until_somebody_ends_it(desk:
     for wrong in ({"interval": 0}, {"starts_on": "2020-01-01"}, {"due_days": -1}, {"every": "YEAR"}):
         answer = await desk.accountant.post(url, json={**body, **wrong})
         assert (400, list(wrong)) == (answer.status_code, read(answer)["fields"])
+
+
+async def test_an_owner_turns_reminders_on_and_an_accountant_leaves_a_customer_out(desk: Desk) -> None:
+    """Off with the usual levels before; what is answered is what is documented."""
+    created = await desk.customer()
+    before = done(await desk.cashier.get("/api/reminders/policy"))
+    on = {"is_on": True, "levels": [-1, 14]}
+    after = done(await desk.owner.post("/api/reminders/policy", json=on))
+    url = f"/api/customers/{created['customer_id']}/reminders"
+    out = [done(await desk.accountant.post(f"{url}/{wish}")) for wish in ("stop", "stop", "allow")]
+    invoice = await desk.invoice(100_000)
+    listed = done(await desk.cashier.get("/api/reminders", params={"invoiceId": invoice["invoice_id"]}))
+
+    for view in (before, after):
+        PolicyBody.model_validate(view)
+        assert set(view) == set(PolicyBody.model_fields)
+    assert (False, [-3, 0, 7, 30], None) == (before["is_on"], before["levels"], before["changed_by"])
+    assert (on, after) == (
+        {"is_on": after["is_on"], "levels": after["levels"]},
+        done(await desk.cashier.get("/api/reminders/policy")),
+    )
+    assert [False, False, True] == [one["is_reminded"] for one in out]
+    assert {"reminders": []} == listed
+    assert (403, "forbidden") == refused(await desk.accountant.post("/api/reminders/policy", json=on))
+    assert (400, "invalid_request") == refused(
+        await desk.owner.post("/api/reminders/policy", json={**on, "levels": []})
+    )
+    assert (404, "customer_not_found") == refused(await desk.accountant.post("/api/customers/CUST-9/reminders/stop"))
+    assert (400, "invalid_request") == refused(await desk.accountant.post(f"{url}/perhaps"))

@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final, Protocol
 
 from penpay.application.payments.messages import words
-from penpay.application.payments.policy import backoff
 from penpay.application.payments.rows import MPESA_DISBURSEMENTS, TRANSACTIONS
+from penpay.application.shared.carrying import CarrierAnswer, OutgoingMessage, concluded
 from penpay.application.shared.unit_of_work import Find, Footprint, Index, Kind, Work
 from penpay.domain.payments.evidence import EvidenceState
-from penpay.domain.payments.notification import (
-    NOTED,
-    Channel,
-    Notification,
-    NotificationKey,
-    NotificationState,
-)
+from penpay.domain.payments.notification import NOTED, Notification, NotificationKey
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
+from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.errors import NotFound
 from penpay.domain.shared.ids import TransactionId, UserId
@@ -32,9 +26,6 @@ from penpay.domain.shared.phone import PhoneNumber
 
 NOTIFICATIONS: Final[Kind[NotificationKey, Notification]] = Kind("notifications")
 ACTOR: Final = "worker:notification"
-TRIES: Final = 10
-"""With the pauses below: given up after some six hours."""
-PAUSES_SECONDS: Final = (5, 30, 120, 600, 1800, 3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +37,6 @@ class Contact:
 
 
 CONTACTS: Final[Index[UserId, Contact]] = Index("contacts")
-
-
-class Carried(StrEnum):
-    """What whoever carries a message made of it."""
-
-    TAKEN = "TAKEN"
-    LATER = "LATER"
-    """Not now, or nobody knows: it is tried again under the same id."""
-    REFUSED = "REFUSED"
-    """Never, whatever is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierAnswer:
-    """An answer, with a code that may be kept and shown: nothing of the message or the address."""
-
-    outcome: Carried
-    code: str
-    provider_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingMessage:
-    """A message on its way to somebody."""
-
-    message_id: str
-    contact: Contact
-    title: str
-    text: str
-
-
-class Carrier(Protocol):
-    """Carries messages on one channel."""
-
-    async def carry(self, message: OutgoingMessage) -> CarrierAnswer:
-        """Hand it over, once. Raises nothing that the wire does: silence is LATER."""
-        ...
 
 
 class NoteStates:
@@ -163,9 +117,8 @@ class ClaimNotificationHandler:
         work.put(NOTIFICATIONS, command.key, claimed)
         if contact is None:
             return claimed, None
-        return claimed, OutgoingMessage(
-            message_id=claimed.message_id, contact=contact, title=claimed.title, text=claimed.text
-        )
+        to = contact.phone.e164 if command.key.channel is Channel.SMS else contact.email.address
+        return claimed, OutgoingMessage(message_id=claimed.message_id, to=to, title=claimed.title, text=claimed.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,14 +138,9 @@ class RecordDeliveryHandler:
         """Record it; what was not taken is tried again with pauses, and in the end given up. Raises LostLicence."""
         found = _known(work, command.key)
         found.check_fence(command.fence)
-        answer = command.answer
-        if answer.outcome is Carried.TAKEN:
-            after = found.sent(work.now, answer.provider_id, answer.code)
-        elif answer.outcome is Carried.REFUSED or found.attempts >= TRIES:
-            after = found.given_up(answer.code)
+        after = concluded(found, command.answer, work.now)
+        if after.state is NotificationState.GIVEN_UP:
             work.audit(ACTOR, "notification.given_up", "notification", after.message_id, code=after.code)
-        else:
-            after = found.later(work.now + backoff(PAUSES_SECONDS, found.attempts, None), answer.code)
         work.put(NOTIFICATIONS, command.key, after)
         return after
 

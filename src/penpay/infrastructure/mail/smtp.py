@@ -11,7 +11,7 @@ from typing import Final
 
 import aiosmtplib
 
-from penpay.application.payments.notifying import Carried, CarrierAnswer, OutgoingMessage
+from penpay.application.shared.carrying import Carried, CarrierAnswer, OutgoingMessage
 from penpay.application.shared.ports import Clock
 from penpay.domain.shared.email import Email
 
@@ -84,7 +84,7 @@ class SmtpCarrier:
     def _mail(self, message: OutgoingMessage) -> EmailMessage:
         mail = EmailMessage()
         mail["From"] = self._sender.address
-        mail["To"] = message.contact.email.address
+        mail["To"] = message.to
         mail["Subject"] = message.title
         mail["Date"] = format_datetime(self._clock.now())
         mail["Message-ID"] = f"<{message.message_id}@{self._sender.address.rpartition('@')[2]}>"

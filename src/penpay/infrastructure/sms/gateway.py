@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from penpay.application.payments.notifying import Carried, CarrierAnswer, OutgoingMessage
+from penpay.application.shared.carrying import Carried, CarrierAnswer, OutgoingMessage
 
 _TAKEN: Final = frozenset({100, 101, 102})
 """Processed, Sent, Queued."""
@@ -45,7 +45,7 @@ class SmsGateway:
 
     async def carry(self, message: OutgoingMessage) -> CarrierAnswer:
         """Hand it over, once; an answer that does not tell of the recipient is LATER."""
-        form = {"username": self._username, "to": message.contact.phone.e164, "message": message.text}
+        form = {"username": self._username, "to": message.to, "message": message.text}
         if self._sender is not None:
             form["from"] = self._sender
         headers = {"apiKey": self._api_key, "Accept": "application/json", "Idempotency-Key": message.message_id}

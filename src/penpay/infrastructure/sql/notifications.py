@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.payments.notifying import CONTACTS, NOTIFICATIONS, Contact, DueNotification
 from penpay.application.shared.unit_of_work import keyed
-from penpay.domain.payments.notification import Channel, Notification, NotificationKey, NotificationState
+from penpay.domain.payments.notification import Notification, NotificationKey
 from penpay.domain.payments.transaction import TransactionStatus
+from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.engine import reading, translating

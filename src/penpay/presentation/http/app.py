@@ -21,6 +21,7 @@ from penpay.presentation.http.routes import (
     period_locks,
     pos,
     recurring,
+    reminders,
     reports,
     reviews,
     shifts,
@@ -52,7 +53,7 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # a redirect would name the host that the caller chose
     )
     penpay, people = (deposits, withdrawals, transactions, wallet), (staff, staff_people, reviews)
-    bills = (statements, customers, invoices, recurring, payments, outflows)
+    bills = (statements, customers, invoices, recurring, payments, outflows, reminders)
     till, books = (pos, shifts), (period_locks, reports, events)
     for module in (*penpay, *people, *bills, *till, *books, callbacks, health):
         app.include_router(module.router)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from penpay.application.collections.doors import Message, Verdict
 from penpay.application.collections.queries import CollectionsBooks, OutflowBooks, PeriodBooks, ShiftBooks
 from penpay.application.collections.recurring import RecurringBooks
+from penpay.application.collections.reminding import ReminderBooks
 from penpay.application.collections.reports import CollectionsReports
 from penpay.application.collections.statements import Statements
 from penpay.application.identity.staff_access import StaffAccess
@@ -107,6 +108,9 @@ class HttpSystem(Protocol):
 
     @property
     def outflow_books(self) -> OutflowBooks: ...
+
+    @property
+    def reminder_books(self) -> ReminderBooks: ...
 
     @property
     def recurring_books(self) -> RecurringBooks: ...

@@ -318,8 +318,9 @@ class Staff:
         command = BookOutflow(
             receipt=receipt, amount=Money(cents, Currency.KES), at=None, to_bank=to_bank, by="staff:import"
         )
-        if await self._office.look(lambda system: system.executor.execute(command)) is not None:
-            self._office.tally.imported.add(receipt)
+        for _ in range(self._chance.randint(1, 3)):
+            if await self._office.look(lambda system: system.executor.execute(command)) is not None:
+                self._office.tally.imported.add(receipt)
 
     async def _explain(self, who: str) -> None:
         """Somebody says what money that left was for, or that it was something else."""

@@ -358,13 +358,6 @@ COLLECTING: Final[tuple[Mutant, ...]] = (
         Replacement(RecurringInvoice, "issued", _one_left_out),
     ),
     _mutant(
-        "refund_beside_its_outflow",
-        "A refund that a statement told of before its Result is in the books twice.",
-        ("K10",),
-        Replacement(refunding, "_settle_outflow", _nothing),
-        within=40,
-    ),
-    _mutant(
         "outflow_booked_again",
         "A row of a statement that is imported again moves the same money again.",
         ("K3",),

@@ -1,4 +1,4 @@
-"""Money that left the PayBill account, and invoices that are issued again and again."""
+"""Money that left the PayBill account, invoices that are issued again and again, and reminders."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def upgrade(op: Operations) -> None:
     """Add what this revision is about."""
     _add_outflows(op)
     _add_recurring(op)
+    _add_reminders(op)
 
 
 def _add_outflows(op: Operations) -> None:
@@ -100,3 +101,52 @@ def _add_recurring(op: Operations) -> None:
         PrimaryKeyConstraint("recurring_id", "occurrence", name=f"pk_{issued}"),
         UniqueConstraint("invoice_id", name=f"uq_{issued}_invoice_id"),
     )
+
+
+def _add_reminders(op: Operations) -> None:
+    op.create_table(
+        "reminder_policies",
+        Column("name", Word(8), nullable=False),
+        Column("is_on", Boolean, nullable=False),
+        Column("levels", Document, nullable=False),
+        Column("since_day", Word(10), nullable=False),
+        Column("changed_by", Word(64), nullable=False),
+        Column("changed_at", Moment, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        PrimaryKeyConstraint("name", name="pk_reminder_policies"),
+    )
+    op.create_table(
+        "reminder_opt_outs",
+        Column("customer_id", Identifier, nullable=False),
+        Column("opted_by", Word(64), nullable=False),
+        Column("opted_at", Moment, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_reminder_opt_outs_customer_id"),
+        PrimaryKeyConstraint("customer_id", name="pk_reminder_opt_outs"),
+    )
+    name = "invoice_reminders"
+    op.create_table(
+        name,
+        Column("invoice_id", Identifier, nullable=False),
+        Column("level_days", Integer, nullable=False, autoincrement=False),
+        Column("channel", Word(4), nullable=False),
+        Column("customer_id", Identifier, nullable=False),
+        Column("title", Word(120), nullable=False),
+        Column("text", Word(480), nullable=False),
+        Column("state", Word(10), nullable=False),
+        Column("due_at", Moment),
+        Column("lease_until", Moment),
+        Column("fence", BigInteger, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("code", Word(64)),
+        Column("provider_id", Word(128)),
+        Column("created_at", Moment, nullable=False),
+        Column("sent_at", Moment),
+        Column("version", BigInteger, nullable=False),
+        CheckConstraint("state IN ('WAITING', 'SENT', 'KEPT', 'GIVEN_UP')", name=f"ck_{name}_state"),
+        CheckConstraint("(state = 'WAITING') = (due_at IS NOT NULL)", name=f"ck_{name}_due"),
+        ForeignKeyConstraint(["invoice_id"], ["invoices.id"], name=f"fk_{name}_invoice_id"),
+        ForeignKeyConstraint(["customer_id"], ["customers.id"], name=f"fk_{name}_customer_id"),
+        PrimaryKeyConstraint("invoice_id", "level_days", "channel", name=f"pk_{name}"),
+    )
+    op.create_index("ix_invoice_reminders_due_at", name, ["due_at"])
