@@ -32,10 +32,8 @@ _EVERY: Final = (
 )
 _BY_NAME_ONLY: Final = frozenset(
     {
-        "answer_taken_for_the_credit",
         "any_owner_believed",
         "confirmation_not_kept",
-        "debit_refused_by_silence",
         "debit_sent_again",
         "decided_again",
         "decided_by_one",
@@ -47,12 +45,10 @@ _BY_NAME_ONLY: Final = frozenset(
         "refund_approved_by_proposer",
         "refund_decided_again",
         "return_forgotten",
-        "reversal_leaves_invoice_paid",
         "rounding_dropped",
         "stale_look_up_accepted",
         "suspense_as_credit",
         "unmatched_dropped",
-        "void_keeps_balance",
     }
 )
 """Not hunted from every start yet, which the page takes."""
