@@ -12,7 +12,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import LRUCache
 
 from penpay.infrastructure.sql import engine, migrations
@@ -26,7 +26,6 @@ class Reused:
 
     def __init__(self) -> None:
         self._scripts = migrations.scripts()
-        self._make = engine.create_async_engine
         self._dialect: Dialect | None = None
         self._compiled: LRUCache[Any, Any] = LRUCache(_STATEMENTS)
 
@@ -41,7 +40,7 @@ class Reused:
 
     def _engine(self, *arguments: Any, **options: Any) -> AsyncEngine:
         """An engine that shares the dialect of the first; SQLAlchemy keeps SQL by dialect and statement."""
-        made = self._make(*arguments, **options)
+        made = create_async_engine(*arguments, **options)
         self._dialect = self._dialect or made.sync_engine.dialect
         made.sync_engine.dialect = self._dialect
         made.sync_engine._compiled_cache = self._compiled  # noqa: SLF001  (there is no other way to share it)

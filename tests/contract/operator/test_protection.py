@@ -13,7 +13,8 @@ import pytest
 from penpay.application.mobile_money.approving import Actor, Decide
 from penpay.application.mobile_money.care import EditCustomer, SetPin
 from penpay.application.mobile_money.cash_out import BuyFloat
-from penpay.application.mobile_money.moving import Move, PinAnswer
+from penpay.application.mobile_money.moving import Move
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.registration import RegisterMerchant
 from penpay.application.mobile_money.rows import Address, UserType
 from penpay.bootstrap import kenyan_policy

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from penpay.application.mobile_money.moving import Move, PinAnswer
+from penpay.application.mobile_money.moving import Move
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.registration import Person, RegisterMerchant
 from penpay.application.mobile_money.rows import Address, UserType
 from penpay.domain.mobile_money.customer import CustomerType

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from penpay.application.mobile_money.moving import Move, MoveHandler, Mover, acting, check_pin_answer, next_receipt
+from penpay.application.mobile_money.moving import Move, MoveHandler, Mover, acting, next_receipt
+from penpay.application.mobile_money.pins import check_pin_answer
 from penpay.application.mobile_money.rows import MERCHANTS
 from penpay.application.shared.executor import Refused
 from penpay.application.shared.unit_of_work import Find, Footprint, Kind, Work

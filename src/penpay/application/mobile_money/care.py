@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from penpay.application.mobile_money.approving import Actor, administrator, do_or_ask
-from penpay.application.mobile_money.moving import PinAnswer
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.registration import claim
 from penpay.application.mobile_money.rows import (
     ADDRESSES,

@@ -11,15 +11,9 @@ from uuid import UUID
 
 from penpay.application.mobile_money import messages
 from penpay.application.mobile_money.approving import Actor, ask
-from penpay.application.mobile_money.moving import (
-    Mover,
-    Parties,
-    PinAnswer,
-    acting,
-    check_pin_answer,
-    receipt_view,
-)
+from penpay.application.mobile_money.moving import Mover, Parties, acting, receipt_view
 from penpay.application.mobile_money.notices import tell
+from penpay.application.mobile_money.pins import PinAnswer, check_pin_answer
 from penpay.application.mobile_money.rows import CODES, CUSTOMERS, DESTINATIONS, Address
 from penpay.application.shared.executor import Refused
 from penpay.application.shared.idempotency import Answer

@@ -7,11 +7,12 @@ come through here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from penpay.application.mobile_money import messages, notices
 from penpay.application.mobile_money.notices import tell
+from penpay.application.mobile_money.pins import PinAnswer, check_pin_answer
 from penpay.application.mobile_money.rows import (
     ALL,
     CHARGE_OF,
@@ -34,8 +35,6 @@ from penpay.domain.mobile_money.errors import (
     CustomerNotFound,
     InsufficientFunds,
     PinLocked,
-    PinRequired,
-    WrongPin,
 )
 from penpay.domain.mobile_money.merchant import Merchant, check_bill_reference
 from penpay.domain.mobile_money.policy import OperatorPolicy
@@ -71,19 +70,6 @@ _BARRED: Final[Mapping[Bar, type[DomainError]]] = {
     Bar.REPEATED: LimitExceeded,
     Bar.INSUFFICIENT_FUNDS: InsufficientFunds,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PinAnswer:
-    """What comparing the PIN has shown; that takes too long for a unit of work, so it is done before."""
-
-    right: bool
-    compared_with: str | None = field(repr=False)
-    """The stored PIN it was held against; of another one that was set since then the answer says nothing."""
-
-    def is_about(self, customer: Customer) -> bool:
-        """Whether she still has that PIN."""
-        return self.compared_with == customer.pin_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,29 +362,6 @@ def acting(work: Work, customer: CustomerId) -> Customer:
     if found is None or not found.status.may_log_in:
         raise Unauthorized
     return found
-
-
-def check_pin_answer(
-    work: Work, customer: Customer, answer: PinAnswer | None, policy: OperatorPolicy
-) -> Refused | None:
-    """Count a wrong PIN and refuse; raises PinRequired and PinLocked. Wrong ones are forgotten by a payment.
-
-    Raises WrongPin, and counts nothing, when another PIN was set or hers taken off since it was compared.
-    """
-    if customer.pin_locked and answer is not None:
-        raise PinLocked
-    if answer is not None and not answer.is_about(customer):
-        raise WrongPin("The PIN was changed while this waited.")
-    if answer is not None and not answer.right:
-        after = customer.enter_wrong_pin(policy)
-        work.put(CUSTOMERS, customer.id, after)
-        work.audit(f"customer:{customer.id}", "pin.wrong", "customer", customer.id, wrong_pins=after.wrong_pins)
-        left = policy.pin_attempts - after.wrong_pins
-        tell(work, customer.id, notices.of_wrong_pin(after, policy))
-        return Refused(PinLocked() if after.pin_locked else WrongPin(attempts_left=left))
-    if answer is None and policy.pin_required:
-        raise PinRequired
-    return None
 
 
 def _charge_key(command: Move) -> ChargeKey:

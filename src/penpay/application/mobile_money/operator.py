@@ -24,8 +24,9 @@ from penpay.application.mobile_money import (
 )
 from penpay.application.mobile_money.approving import Actor, Decide, DecideHandler
 from penpay.application.mobile_money.books import OperatorBooks, RequestBooks
-from penpay.application.mobile_money.moving import Move, MoveHandler, Mover, PinAnswer
+from penpay.application.mobile_money.moving import Move, MoveHandler, Mover
 from penpay.application.mobile_money.paying_out import PayingMerchants, PayingOut, ReversingByReceipt
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.quoting import Quote, QuoteHandler
 from penpay.application.mobile_money.registration import Person
 from penpay.application.mobile_money.rows import Address, UserType

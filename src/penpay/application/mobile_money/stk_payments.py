@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Final
 
 from penpay.application.mobile_money import notices
-from penpay.application.mobile_money.moving import Mover, Parties, PinAnswer
+from penpay.application.mobile_money.moving import Mover, Parties
 from penpay.application.mobile_money.notices import tell
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.rows import (
     CUSTOMERS,
     DESTINATIONS,

@@ -17,8 +17,9 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from penpay.application.mobile_money.c2b import C2bBooks, MerchantPayment, RegisterUrls, ReserveReceipt
-from penpay.application.mobile_money.moving import Move, PinAnswer
+from penpay.application.mobile_money.moving import Move
 from penpay.application.mobile_money.operator import Operator
+from penpay.application.mobile_money.pins import PinAnswer
 from penpay.application.mobile_money.rows import Address
 from penpay.application.shared.ports import Clock
 from penpay.application.shared.unit_of_work import Transient
