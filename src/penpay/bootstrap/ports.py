@@ -13,6 +13,7 @@ import httpx
 from penpay.application.shared.ports import Aside, Clock, Random
 from penpay.infrastructure.deriv.connection import Connect as DerivConnect
 from penpay.infrastructure.deriv.connection import websocket_connect
+from penpay.infrastructure.kept_connections import KeptConnections
 from penpay.infrastructure.sql.engine import Connect as DatabaseConnect
 from penpay.infrastructure.system import SystemClock, SystemRandom, at_once, in_thread
 
@@ -28,6 +29,8 @@ class Ports:
     random: Random
     http: Callable[[], httpx.AsyncClient]
     deriv: Callable[[str, int], DerivConnect]
+    callbacks: Callable[[], httpx.AsyncClient] | None = None
+    """What the sandbox's callbacks are sent with; None: as `http`."""
     database: DatabaseConnect | None = None
     aside: Aside = at_once
 
@@ -39,6 +42,8 @@ def real_ports() -> Ports:
         random=SystemRandom(),
         http=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, limits=httpx.Limits(keepalive_expiry=5)),
         deriv=websocket_connect,
+        # Many at once to one receiver, nearly always on this machine: that is dear with httpx's own pool.
+        callbacks=lambda: httpx.AsyncClient(timeout=_HTTP_TIMEOUT, mounts={"http://": KeptConnections()}),
         aside=in_thread,
     )
 

@@ -72,7 +72,7 @@ class Sandbox:
         self.engine = self._process.engine
         self.operator = self._process.operator
         self._deriv_engine = open_engine(deriv_url, connect=ports.database)
-        self._callbacks = ports.http()
+        self._callbacks = (ports.callbacks or ports.http)()
         self.daraja = DarajaSandbox(
             operator=self.operator,
             books=self._process.c2b,
@@ -94,7 +94,7 @@ class Sandbox:
             aside=ports.aside,
         )
         self.deriv_book = Book(self._deriv_engine, clock=ports.clock)
-        self.deriv_mailbox = Mailbox(self.deriv_book, clock=ports.clock, random=of("deriv mail"))
+        self.deriv_mailbox = Mailbox(self.deriv_book, random=of("deriv mail"))
         self.deriv_faults = DerivFaultPlan(of("deriv faults"))
         self.deriv = DerivSimulator(
             book=self.deriv_book,

@@ -73,10 +73,10 @@ async def _sandbox(
         fail("not_loopback", "The sandbox asks for no credential on its own routes, so it listens on 127.0.0.1 only.")
     async with AsyncExitStack() as stack:
         log = stack.enter_context(RequestLog(_log_file(settings), ports.clock)) if with_log else None
-        http = ports.http
+        callbacks = ports.callbacks or ports.http
         world = Sandbox(
             settings,
-            ports if log is None else replace(ports, http=lambda: log.watching(http())),
+            ports if log is None else replace(ports, callbacks=lambda: log.watching(callbacks())),
             switches=DarajaSwitches(),
             deriv_url=settings.deriv_sandbox_database_url,
             deriv_limits=RateLimits(),
