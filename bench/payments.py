@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -43,10 +43,12 @@ from penpay.bootstrap import Sandbox, real_ports
 from penpay.config import load_settings
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TERMINAL, TransactionStatus
+from penpay.infrastructure.http import KeptConnections
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions, webhook_logs
+from penpay.infrastructure.system import SystemClock, at_once
 from penpay.presentation.http.serving import serving as served_here
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
@@ -214,7 +216,7 @@ async def serving(url: str) -> AsyncIterator[Payments]:
         async with AsyncExitStack() as closing:
             sandbox = Sandbox(
                 settings,
-                real_ports(),
+                replace(real_ports(), aside=at_once),  # a PIN so cheap to compare is compared where it is
                 switches=DarajaSwitches(),
                 deriv_url=f"sqlite+aiosqlite:///{folder / 'deriv.db'}",
                 deriv_limits=_LIFTED,
@@ -229,8 +231,9 @@ async def serving(url: str) -> AsyncIterator[Payments]:
             program = served(environment, "serve", told=_SERVES)
             port = await asyncio.to_thread(program.__enter__)
             closing.push_async_callback(asyncio.to_thread, program.__exit__, None, None, None)
-            limits = httpx.Limits(max_connections=_AT_ONCE, keepalive_expiry=2)
-            api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=30)
+            api = httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", transport=KeptConnections(SystemClock()), timeout=30
+            )
             await closing.enter_async_context(api)
             payments = Payments(api, sandbox, url, people)
             closing.push_async_callback(payments.close)

@@ -14,6 +14,7 @@ from tests.architecture.source import Source, length, package_sources, python_so
 Rule = Callable[[Source], Iterator[str]]
 Row = tuple[Rule, str, str, str]
 
+_DRIVER = "a driver, which has a thread and its own patience; a simulation has another driver in its place"
 EXCEPTIONS = {
     # What gives a port its reality has to touch the real thing.
     ("infrastructure/system.py", "datetime.datetime.now"): "SystemClock is the machine's time",
@@ -22,6 +23,10 @@ EXCEPTIONS = {
     ("infrastructure/system.py", "asyncio.to_thread"): "in_thread is the machine's threads",
     ("infrastructure/system.py", "secrets.randbelow"): "SystemRandom is the machine's chance",
     ("infrastructure/system.py", "secrets.token_bytes"): "SystemRandom is the machine's chance",
+    ("infrastructure/sql/embedded.py", "asyncio.sleep"): _DRIVER,
+    ("infrastructure/sql/embedded.py", "concurrent.futures.Future"): _DRIVER,
+    ("infrastructure/sql/embedded.py", "concurrent.futures.ThreadPoolExecutor"): _DRIVER,
+    ("infrastructure/sql/embedded.py", "time.monotonic_ns"): _DRIVER,
     (
         "infrastructure/security/passwords.py",
         "asyncio.to_thread",

@@ -94,7 +94,7 @@ class Sandbox:
             aside=ports.aside,
         )
         self.deriv_book = Book(self._deriv_engine, clock=ports.clock)
-        self.deriv_mailbox = Mailbox(self.deriv_book, clock=ports.clock, random=of("deriv mail"))
+        self.deriv_mailbox = Mailbox(self.deriv_book, random=of("deriv mail"))
         self.deriv_faults = DerivFaultPlan(of("deriv faults"))
         self.deriv = DerivSimulator(
             book=self.deriv_book,

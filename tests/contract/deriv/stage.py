@@ -193,7 +193,7 @@ async def simulator_on(
     book = Book(engine, clock=clock)
     simulator = DerivSimulator(
         book=book,
-        mailbox=Mailbox(book, clock=clock, random=Seeded(4)),
+        mailbox=Mailbox(book, random=Seeded(4)),
         clock=clock,
         random=Seeded(3),
         spawn=tasks.spawn,

@@ -285,7 +285,10 @@ class Operator:
 
     async def enter_pin(self, checkout_request_id: str, pin: str) -> StkPush:
         """Answer a push with a PIN, right or wrong. Raises InvalidPin, PushNotFound, PushEnded."""
-        push = await self._push(checkout_request_id)
+        return await self.enter_pin_for(await self._push(checkout_request_id), pin)
+
+    async def enter_pin_for(self, push: StkPush, pin: str) -> StkPush:
+        """The same for a push in hand, however long ago it was read."""
         check_pin(pin)
         customer = None if push.customer_id is None else await self.books.customer(push.customer_id)
         if customer is None:

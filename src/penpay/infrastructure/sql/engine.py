@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from penpay.application.shared.unit_of_work import ConstraintViolated, Transient
-from penpay.infrastructure.sql import mysql
+from penpay.infrastructure.sql import embedded, mysql
 
 BUSY_TIMEOUT_MS = 5_000
 _LOG_TRIES = 100
@@ -58,9 +58,9 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     """
     parsed = make_url(url)
     options: dict[str, Any] = {"hide_parameters": True}  # an error's text must not quote rows
-    if connect is not None:
-        options["async_creator"] = lambda: connect(parsed.database or "")
     if parsed.get_backend_name() == "sqlite":
+        opened = connect or embedded.connect
+        options["async_creator"] = lambda: opened(parsed.database or ":memory:")
         engine = create_async_engine(parsed, **options)
         _embed(engine)
         return engine

@@ -1,13 +1,15 @@
-"""Reading requests from a connection: httptools for those that come whole and in one piece, h11 for all others.
+"""Reading requests from a connection: httptools for those that come whole, h11 for all others.
 
 httptools reads in a third of h11's time, but bounds neither heads nor trailers, and takes the body of a request that
 offers to upgrade, as each of Java's does, for another protocol's. So it is given only what it cannot misread. The first
-other request gives its connection to h11 for good.
+other request gives its connection to h11 for good. A short body that comes after its head, as most clients send it,
+is waited for.
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,30 +19,50 @@ _END: Final = b"\r\n\r\n"
 _LONGEST_HEAD: Final = 16 * 1024
 _DOUBTFUL: Final = (b"\n ", b"\n\t", b"\ntransfer-encoding", b"\nupgrade", b"\nexpect")
 """Folded lines, and headers that say something else about the end of a request, or about what follows it."""
+_SHORT_BODY: Final = 16 * 1024
+_LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,8}")
 _LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*)")
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether the bytes are exactly one request, and no two readers can differ over it."""
+class Read(Enum):
+    """What the bytes of a connection are."""
+
+    WHOLE = "whole"
+    """Exactly one request, and no two readers can differ over it."""
+    PART = "part"
+    """The beginning of one, whose head is whole and whose short body is not."""
+    OTHER = "other"
+
+
+def read(data: bytes) -> Read:
+    """What has come so far."""
     end = data.find(_END, 0, _LONGEST_HEAD)
     if end < 0:
-        return False
+        return Read.OTHER
     head = data[: end + 2].lower()
     if (
         head.count(b"\n") != head.count(b"\r\n")
         or head.startswith(b"connect ")
         or any(map(head.__contains__, _DOUBTFUL))
     ):
-        return False
+        return Read.OTHER
     lengths = _LENGTHS.findall(head)
+    come = len(data) - end - len(_END)
     if not lengths:
-        return len(data) == end + len(_END)
-    return len(lengths) == 1 and lengths[0].isdigit() and lengths[0] == b"%d" % (len(data) - end - len(_END))
+        return Read.OTHER if come else Read.WHOLE
+    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+        return Read.OTHER
+    left = int(lengths[0]) - come
+    if not left:
+        return Read.WHOLE
+    return Read.PART if 0 < left <= _SHORT_BODY - come else Read.OTHER
 
 
 class HttpProtocol(HttpToolsProtocol):
     """A connection from its first byte until a request comes that is not for httptools."""
 
+    _part: bytes = b""
+    """What has come of a request that is not whole yet."""
     _early: bytes = b""
     """What came before the request before it was answered."""
 
@@ -49,10 +71,16 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._early += data
             self.flow.pause_reading()
-        elif is_whole(data):
-            super().data_received(data)
-        else:
-            self._hand_over(data)
+            return
+        data, self._part = self._part + data, b""
+        match read(data):
+            case Read.WHOLE:
+                super().data_received(data)
+            case Read.PART:
+                self._part = data
+                self._unset_keepalive_if_required()
+            case Read.OTHER:
+                self._hand_over(data)
 
     def on_response_complete(self) -> None:
         """Go on with what came early."""

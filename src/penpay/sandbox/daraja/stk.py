@@ -179,15 +179,15 @@ class StkDesk:
         )
         await phone.show(prompt)
         if phone.standing_answer is not None:
-            self._spawn(self._follow(phone.standing_answer, push.checkout_request_id))
+            self._spawn(self._follow(phone.standing_answer, push))
 
-    async def _follow(self, standing: StandingAnswer, checkout_request_id: str) -> None:
+    async def _follow(self, standing: StandingAnswer, push: StkPush) -> None:
         await self._clock.sleep(standing.after_ms)
         try:
             if standing.habit is Habit.CANCEL:
-                await self.cancel(checkout_request_id)
+                await self.cancel(push.checkout_request_id)
             else:
-                await self.enter_pin(checkout_request_id, standing.pin)
+                await self._finish(await self._operator.enter_pin_for(push, standing.pin))
         except PushEnded:
             return
 

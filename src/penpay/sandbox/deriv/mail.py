@@ -5,27 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import sqlalchemy as sa
-
-from penpay.application.shared.ports import Clock, Random
-from penpay.sandbox.deriv.book import Book, milliseconds_of, tables
+from penpay.application.shared.ports import Random
+from penpay.sandbox.deriv.book import Book
+from penpay.sandbox.deriv.standing import MailedCode, Sheet
+from penpay.sandbox.deriv.tables import mails
 
 _LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 _LENGTH: Final = 8
 _GOOD_MS: Final = 3_600_000
 """The real time is not known (deriv.md §2.11)."""
-
-_mail = sa.Table(
-    "deriv_sim_mail",
-    tables,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("login_id", sa.ForeignKey("deriv_sim_accounts.login_id"), nullable=False),
-    sa.Column("email", sa.String(120), nullable=False),
-    sa.Column("type", sa.String(40), nullable=False),
-    sa.Column("code", sa.String(128), nullable=False),
-    sa.Column("sent_at_ms", sa.BigInteger, nullable=False),
-    sa.Column("is_used", sa.Boolean, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,43 +32,51 @@ class Mail:
 class Mailbox:
     """Every client's mails, in the simulator's database."""
 
-    def __init__(self, book: Book, *, clock: Clock, random: Random) -> None:
+    def __init__(self, book: Book, *, random: Random) -> None:
         self._book = book
-        self._clock = clock
         self._random = random
 
     async def send_code(self, login_id: str, email: str, type_: str) -> None:
         """Mail a new code; the one outstanding before it is good no more."""
         code = "".join(_LETTERS[self._random.below(len(_LETTERS))] for _ in range(_LENGTH))
-        async with self._book.begin() as connection:
-            await connection.execute(
-                _mail.update().where(_mail.c.login_id == login_id, _mail.c.type == type_).values(is_used=True)
+
+        def send(sheet: Sheet) -> None:
+            standing = sheet.standing
+            _use_up(sheet, login_id, type_)
+            standing.last_mail += 1
+            sheet.write(
+                mails.insert(),
+                number=standing.last_mail,
+                login_id=login_id,
+                email=email,
+                type=type_,
+                code=code,
+                sent_at_ms=sheet.now_ms,
+                is_used=False,
             )
-            await connection.execute(
-                _mail.insert().values(
-                    login_id=login_id,
-                    email=email,
-                    type=type_,
-                    code=code,
-                    sent_at_ms=milliseconds_of(self._clock),
-                    is_used=False,
-                )
-            )
+            standing.codes[login_id, type_] = MailedCode(standing.last_mail, code, sheet.now_ms)
+
+        await self._book.change(send)
 
     async def use_code(self, login_id: str, type_: str, code: str) -> bool:
         """Use a code up; False for one that is wrong, used or too old."""
-        good = sa.and_(
-            _mail.c.login_id == login_id,
-            _mail.c.type == type_,
-            _mail.c.code == code,
-            _mail.c.is_used.is_(False),
-            _mail.c.sent_at_ms > milliseconds_of(self._clock) - _GOOD_MS,
-        )
-        async with self._book.begin() as connection:
-            return (await connection.execute(_mail.update().where(good).values(is_used=True))).rowcount == 1
+
+        def use(sheet: Sheet) -> bool:
+            good = sheet.standing.codes.get((login_id, type_))
+            if good is None or good.code != code or good.sent_at_ms <= sheet.now_ms - _GOOD_MS:
+                return False
+            _use_up(sheet, login_id, type_)
+            return True
+
+        return await self._book.change(use)
 
     async def mails(self, limit: int = 20) -> list[Mail]:
         """The newest mails, newest first."""
-        query = _mail.select().order_by(_mail.c.number.desc()).limit(limit)
-        async with self._book.begin() as connection:
-            return [Mail(**row) for row in (await connection.execute(query)).mappings()]
+        query = mails.select().order_by(mails.c.number.desc()).limit(limit)
+        return [Mail(**row._mapping) for row in await self._book.read(query)]  # noqa: SLF001  (see Book)
+
+
+def _use_up(sheet: Sheet, login_id: str, type_: str) -> None:
+    before = sheet.standing.codes.pop((login_id, type_), None)
+    if before is not None:
+        sheet.write(mails.update().where(mails.c.number == before.number).values(is_used=True))
