@@ -109,12 +109,12 @@ def test_a_statement_whose_import_was_killed_is_imported_again(stage: Stage) -> 
         program.kill()
         stage.database.release()
     assert [("QGK12XYZ1", "10000"), ("QGK12XYZ2", "20000")] == payments(stage)
-    proven(stage, 29_500)
+    proven(stage, 30_000)  # what left is booked after all that came
 
     for count in (1, 0):
         exit_status, output, _ = stage.command(*import_, "--json")
         told = json.loads(output)
-        assert (0, count, 0) == (exit_status, told["booked"], told["charges_booked"])
+        assert (0, count, count) == (exit_status, told["booked"], told["charges_booked"])
     assert 3 == len(payments(stage))
     proven(stage, 59_500)
 

@@ -89,10 +89,18 @@ class HttpProtocol(HttpToolsProtocol):
             early, self._early = self._early, b""
             self.data_received(early)
 
-    def _hand_over(self, data: bytes) -> None:
+    def shutdown(self) -> None:
+        """The server stops: half a request is begun, so that its caller is told, and has the time of grace."""
+        if self._part:
+            self._hand_over(self._part).shutdown()
+        else:
+            super().shutdown()
+
+    def _hand_over(self, data: bytes) -> H11Protocol:
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = H11Protocol(self.config, self.server_state, self.app_state, self.loop)
         self.transport.set_protocol(other)
         other.connection_made(self.transport)
         other.data_received(data)
+        return other
