@@ -13,9 +13,9 @@ from tests.integration.http.stage import DEPOSIT, opened, read
 _RUNBOOK = Path(__file__).parents[2] / "docs/runbooks/deposits.md"
 
 
-async def test_the_runbooks_sql_finds_the_deposit(tmp_path: Path) -> None:
+async def test_the_runbooks_sql_finds_the_deposit(sqlite_url: str) -> None:
     """Every statement runs on SQLite, and those about one deposit find it under the digits of its id."""
-    async with opened(f"sqlite+aiosqlite:///{tmp_path}/penpay.db") as stage:
+    async with opened(sqlite_url) as stage:
         async with stage.client() as client:
             deposit = read(await client.post("/api/v1/deposits", json=DEPOSIT))["id"]
         await stage.prompted(deposit)
@@ -24,7 +24,7 @@ async def test_the_runbooks_sql_finds_the_deposit(tmp_path: Path) -> None:
     statements = [
         one for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL) for one in block.split(";\n") if one
     ]
-    with closing(sqlite3.connect(tmp_path / "penpay.db")) as shell:
+    with closing(sqlite3.connect(sqlite_url.partition(":///")[2])) as shell:
         found = {one: len(shell.execute(one).fetchall()) for one in statements}
 
     assert ["domain_events", "mpesa_requests", "transactions"] == sorted(
