@@ -202,7 +202,8 @@ class Connection:
             try:
                 do()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _GIVEN_UP:
+                # Without a code it is not SQLite's but its module's, as of text that is none.
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _GIVEN_UP:
                     raise
             else:
                 await self._let_others(time.monotonic_ns() - began_ns)
