@@ -52,6 +52,7 @@ from penpay.infrastructure.system import SystemClock, at_once
 from penpay.presentation.http.serving import serving as served_here
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
+from penpay.sandbox.deriv.mail import Mail
 from tests.servers import postgresql
 from tests.servers.process import free_port
 
@@ -140,21 +141,26 @@ class Payments:
             self._by_login[one.login_id] = (one, str(answer.json(parse_float=str)["id"]))
 
     async def _hand_over_codes(self) -> None:
-        """Whoever was mailed a code and asked for it gives it to PenPay."""
+        """Whoever was mailed a code and asked for it gives it to PenPay; nobody waits for another one's answer."""
         given: set[str] = set()
-        while True:
-            for mail in await self._sandbox.deriv_mailbox.mails(2 * IN_FLIGHT):
-                found = self._by_login.get(mail.login_id)
-                if mail.is_used or mail.code in given or found is None:
-                    continue
-                given.add(mail.code)
-                one, transaction_id = found
-                await self._api.post(
-                    f"/api/v1/withdrawals/{transaction_id}/confirm",
-                    json={"verification_code": mail.code},
-                    headers={"Authorization": f"Bearer {one.api_key}"},
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        async with asyncio.TaskGroup() as handing_over:
+            while True:
+                for mail in await self._sandbox.deriv_mailbox.mails(2 * IN_FLIGHT):
+                    if mail.is_used or mail.code in given or mail.login_id not in self._by_login:
+                        continue
+                    given.add(mail.code)
+                    handing_over.create_task(self._confirm(mail))
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _confirm(self, mail: Mail) -> None:
+        one, transaction_id = self._by_login[mail.login_id]
+        answer = await self._api.post(
+            f"/api/v1/withdrawals/{transaction_id}/confirm",
+            json={"verification_code": mail.code},
+            headers={"Authorization": f"Bearer {one.api_key}"},
+        )
+        if answer.status_code != httpx.codes.ACCEPTED:
+            sys.exit(f"A code was refused: {answer.text}")
 
     async def _ended(self, kind: str, since: datetime) -> int:
         t = transactions.c
