@@ -205,6 +205,7 @@ class ClaimReminderHandler:
         to = _address(work.found(REMINDED, claimed.customer_id), command.key.channel)
         if to is None:
             claimed = claimed.given_up("no_contact")
+            work.audit(ACTOR, "reminder.given_up", "reminder", claimed.message_id, code=claimed.code)
         work.put(REMINDERS, command.key, claimed)
         if to is None:
             return claimed, None

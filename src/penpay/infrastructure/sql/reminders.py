@@ -30,7 +30,7 @@ from penpay.infrastructure.sql.collections_tables import customers, invoices
 from penpay.infrastructure.sql.engine import looking
 from penpay.infrastructure.sql.reminder_tables import invoice_reminders, reminder_opt_outs, reminder_policies
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import among_ids, document, fetch, for_update, parsed
 
 _m, _i, _c = invoice_reminders.c, invoices.c, customers.c
 _KEY = (_m.invoice_id, _m.level_days, _m.channel)
@@ -110,7 +110,7 @@ class ReminderRepository:
         self, connection: AsyncConnection, keys: Collection[ReminderKey]
     ) -> Mapping[ReminderKey, Reminder | None]:
         asked = {key.invoice_id for key in keys}
-        statement = select(invoice_reminders).where(_m.invoice_id.in_(asked)).order_by(*_KEY)
+        statement = select(invoice_reminders).where(among_ids(_m.invoice_id, asked, connection.dialect)).order_by(*_KEY)
         rows = await fetch(connection, for_update(statement, connection.dialect))
         found = keyed(map(_reminder, rows), lambda one: one.key, keys)
         return {key: found[key] for key in keys}
