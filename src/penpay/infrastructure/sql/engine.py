@@ -21,6 +21,8 @@ from penpay.infrastructure.sql import embedded, mysql
 BUSY_TIMEOUT_MS = 5_000
 _LOG_TRIES = 100
 _SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_KEPT = 15
+"""Connections to one file: opening one takes its settings, a thread and as long as some hundred questions."""
 _SQLITE_WAL_PAGES = 32_000
 """128 MB of log between two checkpoints: some five batches of a thousand commands."""
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
@@ -62,6 +64,8 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     if parsed.get_backend_name() == "sqlite":
         opened = connect or embedded.connect
         options["async_creator"] = lambda: opened(parsed.database or ":memory:")
+        if parsed.database not in {None, "", ":memory:"}:  # one in memory is a single connection
+            options |= {"pool_size": _SQLITE_KEPT, "max_overflow": 0}
         engine = create_async_engine(parsed, **options)
         _embed(engine)
         return engine
