@@ -31,6 +31,7 @@ from penpay.domain.shared.nairobi import nairobi_day
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
+from penpay.simulation.collections.pushing import Pushing
 from penpay.simulation.collections.tally import What
 from penpay.simulation.collections.till import Till, cashier
 from penpay.simulation.profile import Level
@@ -66,12 +67,21 @@ class Board:
 class Staff:
     """Everybody who works in the business."""
 
-    def __init__(self, office: Office, board: Board, chance: random.Random, level: Level) -> None:
+    def __init__(
+        self,
+        office: Office,
+        board: Board,
+        chance: random.Random,
+        level: Level,
+        is_true: Callable[[str], str | None],
+    ) -> None:
+        """`is_true` says what is wrong with a sale that is shown as paid; None if nothing."""
         self._office = office
         self._board = board
         self._chance = chance
         self._level = level
         till = Till(office, chance)
+        pushing = Pushing(office, board.sales, chance, self._sell, is_true)
         self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
             (self._customer, 2),
             (self._invoice, 8),
@@ -81,6 +91,7 @@ class Staff:
             (self._sell, 3),
             (self._cash, 2),
             (self._cancel, 1),
+            (pushing.ask, 3),
             (self._allocate, 3),
             (self._unallocate, 3),
             (self._credit, 1),
@@ -211,7 +222,7 @@ class Staff:
         reference, _ = self._chance.choice(self._board.references())
         part = self._chance.choice((None, None, int(str(payment["suspense_cents"])) // 2))
         command = AllocatePayment(
-            receipt=str(payment["mpesa_receipt_number"]),
+            receipt=str(payment["mpesa_receipt_number"] or payment["payment_id"]),
             reference=reference,
             amount=Money(part, Currency.KES) if part else None,
             by=wish.by,
@@ -259,7 +270,7 @@ class Staff:
         receipt, shillings = None, self._chance.randint(1, 40)
         if of_payment:
             payment = self._chance.choice(waiting)
-            receipt = str(payment["mpesa_receipt_number"])
+            receipt = str(payment["mpesa_receipt_number"] or payment["payment_id"])
             shillings = max(1, int(str(payment["suspense_cents"])) // 100)
         command = ProposeRefund(
             receipt=receipt,
