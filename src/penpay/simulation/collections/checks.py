@@ -15,7 +15,8 @@ from penpay.simulation.books import Books, Row, identifier
 from penpay.simulation.collections.automatic import as_it_must_be_used
 from penpay.simulation.collections.business import Business
 from penpay.simulation.collections.figures import ACCOUNTS, BROKEN, COUNTING
-from penpay.simulation.collections.pushes import NOT_PUSHED, pushed, shown_at_the_till
+from penpay.simulation.collections.pushes import PAYMENTS, pushed, shown_at_the_till
+from penpay.simulation.collections.refunds import paid_back
 from penpay.simulation.collections.tally import Bill, Tally, What, Wish
 
 _DONE_IN: Final = MappingProxyType(
@@ -76,6 +77,7 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *_kept(tally, books),
         *pushed(business, books),
         *await shown_at_the_till(business, books),
+        *([] if business.paying is None else await paid_back(business.paying, business.board.phones, books)),
         *tally.broken,
     ]
 
@@ -83,7 +85,11 @@ async def check_business(business: Business, books: Books) -> list[str]:
 def _booked(business: Business, books: Books) -> Iterator[str]:
     """K1, K2: each payment to our PayBill is booked once, as it was paid, and nothing else is but what is forged."""
     tally = business.tally
-    rows = {row["mpesa_receipt_number"]: row for row in books.ours(NOT_PUSHED)}
+    rows = {
+        row["mpesa_receipt_number"]: row
+        for row in books.ours(PAYMENTS)
+        if not row["is_pushed"] or row["mpesa_receipt_number"] in tally.bills
+    }
     operators = {row["receipt"]: row for row in books.operators("SELECT * FROM operator_transactions")}
     for receipt, bill in tally.bills.items():
         if operators[receipt]["amount_cents"] != bill.cents:

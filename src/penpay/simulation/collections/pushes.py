@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from penpay.simulation.collections.business import Business
 
 _REFERENCES: Final = "(SELECT account_reference FROM till_pushes)"
-NOT_PUSHED: Final = f"""SELECT * FROM payments WHERE push_reference IS NULL
-    AND coalesce(bill_reference, '') NOT IN {_REFERENCES}"""  # noqa: S608  (own names)
-"""Payments that no push from the till has to do with."""
-_PUSHED: Final = f"""SELECT * FROM payments WHERE push_reference IS NOT NULL
-    OR bill_reference IN {_REFERENCES} ORDER BY id"""  # noqa: S608  (as above)
+PAYMENTS: Final = f"""SELECT *, push_reference IS NOT NULL OR coalesce(bill_reference, '') IN {_REFERENCES} is_pushed
+    FROM payments ORDER BY id"""  # noqa: S608  (own names)
+"""All that is booked, and whether it is said to be of a push from the till."""
 _PUSHES: Final = """SELECT u.*, s.pos_number FROM till_pushes u JOIN pos_sales s ON s.id = u.sale_id ORDER BY u.id"""
 _SALES: Final = """SELECT s.pos_number, s.status, s.total_cents, s.cash_cents, s.mpesa_cents,
         coalesce(sum(CASE t.kind WHEN 'MPESA' THEN t.amount_cents WHEN 'MPESA_RETURNED' THEN -t.amount_cents END), 0)
@@ -28,7 +26,9 @@ _SALES: Final = """SELECT s.pos_number, s.status, s.total_cents, s.cash_cents, s
 def pushed(business: Business, books: Books) -> Iterator[str]:
     """K12: each push from the till, its prompt, and the payments that the books hold for it."""
     lied = lies(business.world, business.tally)
-    payments = books.ours(_PUSHED)
+    # Whoever forges takes the receipts of others, too: what those have paid is looked at where they paid it.
+    others = business.tally.bills.keys()
+    payments = [row for row in books.ours(PAYMENTS) if row["is_pushed"] and row["mpesa_receipt_number"] not in others]
     for row in books.ours(_PUSHES):
         own = [one for one in payments if row["account_reference"] in (one["push_reference"], one["bill_reference"])]
         push = _Push(business, books, row, own, is_lied=row["account_reference"] in lied)
