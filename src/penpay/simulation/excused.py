@@ -76,6 +76,9 @@ _FORESEEN: Final[Mapping[tuple[str, str], Mapping[str, Collection[Hazard]]]] = {
     ("penpay.application.collections.doors", "a stored confirmation could not be applied yet: %s"): dict.fromkeys(
         ("Transient", "CommitUnresolved", "Overloaded"), _DATABASE_AWAY
     ),
+    ("penpay.application.collections.till_door", "a stored callback could not be applied yet: %s"): dict.fromkeys(
+        ("Transient", "CommitUnresolved", "Overloaded"), _DATABASE_AWAY
+    ),
 }
 """By the logger and what it says: the exceptions that are foreseen there, and the faults that bring them about."""
 
