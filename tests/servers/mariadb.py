@@ -28,6 +28,7 @@ from tests.servers.process import (
     Home,
     ServerProcess,
     free_port,
+    in_memory,
     install_debian_package,
     run,
     search_path,
@@ -36,8 +37,6 @@ from tests.servers.process import (
 )
 
 USER: Final = "penpay"
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a directory of a name of its own is made in it)
-_ROOM: Final = 1 << 30
 
 FAST: Final[Mapping[str, str]] = {
     "innodb_flush_log_at_trx_commit": "0",
@@ -93,7 +92,7 @@ def running(settings: Mapping[str, str]) -> Iterator[MysqlServer]:
     """
     programs = require_programs()
     account = unprivileged_account("mysql")
-    home = Home("mariadb", account, within=_memory() if settings is FAST else None)
+    home = Home("mariadb", account, within=in_memory() if settings is FAST else None)
     try:
         data = _new_data(programs, home.path, account)
         process, port = _start(programs, data, home.path, account, settings)
@@ -103,11 +102,6 @@ def running(settings: Mapping[str, str]) -> Iterator[MysqlServer]:
             process.stop()
     finally:
         home.close()
-
-
-def _memory() -> Path | None:
-    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
-    return _MEMORY if roomy else None
 
 
 def _new_data(programs: Programs, home: Path, account: Account) -> Path:

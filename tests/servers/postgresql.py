@@ -22,6 +22,7 @@ from tests.servers.process import (
     ServerProcess,
     directory_with,
     free_port,
+    in_memory,
     install_debian_package,
     run,
     search_path,
@@ -32,7 +33,12 @@ from tests.servers.process import (
 PROGRAMS: Final = ("initdb", "postgres", "pg_isready", "psql")
 USER: Final = "penpay"
 
-FAST: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+FAST: Final[Mapping[str, str]] = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "128MB",  # it may stand in memory
+}
 """For tests: nothing survives a power cut, and nothing has to."""
 
 DURABLE: Final[Mapping[str, str]] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -104,10 +110,14 @@ def require_programs() -> Path:
 
 @contextmanager
 def running(settings: Mapping[str, str]) -> Iterator[PostgresqlServer]:
-    """Run a server of its own for the block. Raises Unavailable if this machine has none, CannotStart if it fails."""
+    """Run a server of its own for the block. Raises Unavailable if this machine has none, CannotStart if it fails.
+
+    A FAST one lives in memory where there is room: a test's database is ten megabytes in three hundred files, and a
+    disk takes ten times as long over them.
+    """
     programs = require_programs()
     account = unprivileged_account("postgres")
-    home = Home("postgresql", account)
+    home = Home("postgresql", account, within=in_memory() if settings is FAST else None)
     try:
         data = _new_cluster(programs, home.path, account)
         process, port = _start(programs, data, home.path, account, settings)

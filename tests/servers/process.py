@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 
 class Unavailable(Exception):
@@ -34,6 +35,8 @@ class Account:
 
 
 OURSELVES = Account()
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (directories of names of their own are made in it)
+_ROOM: Final = 1 << 30
 
 
 def unprivileged_account(preferred: str) -> Account:
@@ -112,6 +115,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def in_memory() -> Path | None:
+    """A directory in memory with room for a throw-away server, or None where there is none or too little."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    return _MEMORY if roomy else None
 
 
 class Home:

@@ -27,6 +27,7 @@ _LEASES: Final = """
     UNION ALL SELECT lease_until FROM deriv_transfers WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM deriv_withdrawals WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM mpesa_disbursements WHERE lease_until IS NOT NULL
+    UNION ALL SELECT lease_until FROM till_pushes WHERE lease_until IS NOT NULL
 """
 
 

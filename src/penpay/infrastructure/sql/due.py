@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Table, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.callbacks import STK_SOURCE
@@ -21,11 +22,15 @@ from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
-from penpay.infrastructure.sql.collections_tables import collections_refunds
+from penpay.infrastructure.sql.capture_tables import till_pushes
+from penpay.infrastructure.sql.collections_recurring_tables import recurring_invoices
+from penpay.infrastructure.sql.collections_tables import collections_refunds, pos_sales
 from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.lookups import Question
+from penpay.infrastructure.sql.notification_tables import notifications
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements
+from penpay.infrastructure.sql.reminder_tables import invoice_reminders
 from penpay.infrastructure.sql.tables import (
     deliveries,
     deriv_transfers,
@@ -100,12 +105,63 @@ _WEBHOOKS: Final = Question(
 )
 
 
+class Queue(StrEnum):
+    """Where workers look for what is due, by the table that holds it."""
+
+    DELIVERIES = "deliveries"
+    MPESA_REQUESTS = "mpesa_requests"
+    DERIV_TRANSFERS = "deriv_transfers"
+    DERIV_WITHDRAWALS = "deriv_withdrawals"
+    MPESA_DISBURSEMENTS = "mpesa_disbursements"
+    REFUNDS = "collections_refunds"
+    WEBHOOKS = "webhook_logs"
+    TILL_PUSHES = "till_pushes"
+    SALES = "pos_sales"
+    RECURRING = "recurring_invoices"
+    NOTIFICATIONS = "notifications"
+    REMINDERS = "invoice_reminders"
+
+
+def _stirs() -> dict[Queue, ColumnElement[bool]]:
+    """What makes each queue worth a look: never less than the look itself would find, and often more."""
+    timed = (
+        mpesa_requests,
+        deriv_transfers,
+        deriv_withdrawals,
+        mpesa_disbursements,
+        webhook_logs,
+        till_pushes,
+        pos_sales,
+        recurring_invoices,
+        notifications,
+        invoice_reminders,
+    )
+    return {
+        Queue.DELIVERIES: exists().where(deliveries.c.due_at <= _AT, deliveries.c.dead.is_(False)),
+        Queue.REFUNDS: exists().where(collections_refunds.c.state == RefundState.APPROVED.value),
+        **{Queue(table.name): exists().where(table.c.due_at <= _AT) for table in timed},
+    }
+
+
+def _columns(stirs: Mapping[Queue, ColumnElement[bool]]) -> Sequence[ColumnElement[Any]]:
+    return [found.label(queue) for queue, found in stirs.items()]
+
+
+_STIRS: Final = _stirs()
+_STIRRING: Final = Question(select(*_columns(_STIRS)))
+
+
 class SqlDue:
     """Set-based look-ups on connections of their own."""
 
     def __init__(self, engine: AsyncEngine, webhooks: WebhookRepository) -> None:
         self._engine = looking(engine)
         self._webhooks = webhooks
+
+    async def stirring(self, at: datetime) -> Sequence[Queue]:
+        """The queues in which something is due, as one statement: whose workers should look."""
+        (row,) = await self._rows(_STIRRING, at=at)
+        return [queue for queue, stirs in zip(_STIRS, row, strict=True) if stirs]
 
     async def due_deliveries(self, consumer: str, at: datetime, limit: int) -> Sequence[DueDelivery]:
         """The oldest delivery of each key that is due and not leased, longest due first."""

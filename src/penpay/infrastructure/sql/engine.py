@@ -45,7 +45,7 @@ DRIVER_ERRORS: Final = (
 """What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
 
 _READING = "penpay_reading"
-_ALONE = "alone"
+_LOOKING = "penpay_looking"
 
 Connect = Callable[[str], Awaitable[Any]]
 """Opens one driver connection to the database of this name; given where a simulation supplies its own."""
@@ -81,14 +81,14 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
 
 
 def looking(engine: AsyncEngine) -> AsyncEngine:
-    """The same database for statements that read and stand alone: no transaction is put around each.
+    """The same database for statements that read and stand alone: none is told of a transaction around each.
 
     Workers look more often than anything is done, and BEGIN and ROLLBACK would be two journeys more for every look.
+    MariaDB and MySQL are told all the same: there, switching to AUTOCOMMIT and back is a journey each.
     """
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_READING: _ALONE})
-    found = reading(engine)
-    return found.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else found
+    if engine.dialect.name == "postgresql":
+        return reading(engine).execution_options(isolation_level="AUTOCOMMIT")
+    return engine.execution_options(**{_READING: True, _LOOKING: True})
 
 
 def _embed(engine: AsyncEngine) -> None:
@@ -113,9 +113,9 @@ def _embed(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        how = connection.get_execution_options().get(_READING)
-        if how != _ALONE:
-            connection.exec_driver_sql("BEGIN" if how else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if not options.get(_LOOKING):
+            connection.exec_driver_sql("BEGIN" if options.get(_READING) else "BEGIN IMMEDIATE")
 
     @event.listens_for(engine.sync_engine, "checkin")
     def end(connection: Any, _: object) -> None:

@@ -109,6 +109,11 @@ class BillForger:
             bill = self._tally.bills[self._chance.choice(sorted(self._tally.bills))]
             receipt, cents = bill.receipt, bill.cents + self._chance.randint(1, 9) * 100
         reference, _ = self._chance.choice(self._board.references() or [("rent", 0)])
+        pushes = self._world.books.ours("SELECT account_reference, amount_cents FROM till_pushes ORDER BY id")
+        if pushes and self._chance.randrange(4) == 0:
+            push = self._chance.choice(pushes)
+            reference, cents = push["account_reference"], self._chance.choice((push["amount_cents"], cents))
+            self._tally.lied_about.add(reference)
         body = {"TransID": receipt, "TransAmount": f"{cents // 100}.00", "BillRefNumber": reference, "MSISDN": "x"}
         self._tally.forged.setdefault(receipt, set()).add(cents)
         try:

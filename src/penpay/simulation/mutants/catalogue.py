@@ -15,6 +15,7 @@ from penpay.simulation.mutants.planting import Mutant
 from penpay.simulation.mutants.sending import SENDING
 from penpay.simulation.mutants.serving import SERVING
 from penpay.simulation.mutants.telling import TELLING
+from penpay.simulation.mutants.trading import TRADING
 from penpay.simulation.mutants.withdrawing import WITHDRAWING
 
 _EVERY: Final = (
@@ -27,6 +28,7 @@ _EVERY: Final = (
     *OPERATING,
     *SERVING,
     *COLLECTING,
+    *TRADING,
     *WITHDRAWING,
     *IDENTITY,
 )
@@ -37,17 +39,24 @@ _BY_NAME_ONLY: Final = frozenset(
         "debit_sent_again",
         "decided_again",
         "decided_by_one",
+        "failed_refund_counts_as_paid",
         "failed_refund_lost",
         "forged_counts_as_proved",
+        "large_push_believed",
         "listed_deposit_booked",
         "lost_result_asked_late",
+        "paid_refund_left_in_flight",
         "payout_not_booked",
+        "prompt_counts_as_paid",
         "refund_approved_by_proposer",
         "refund_decided_again",
+        "refund_failure_believed",
+        "refund_silence_is_failure",
         "return_forgotten",
         "rounding_dropped",
         "stale_look_up_accepted",
         "suspense_as_credit",
+        "till_push_sent_again",
         "unmatched_dropped",
     }
 )
