@@ -91,6 +91,31 @@ async def test_different_transfers_overlap_and_each_gets_its_own_answer() -> Non
     assert ["100001", "100002", "100003"] == [answer.provider_id for answer in answers]
 
 
+async def test_a_token_that_is_revoked_leaves_no_other_transfer_in_doubt() -> None:
+    """One is told that the token is gone while another is being made: that one still gets its answer, a third none."""
+    clock = WaitingClock()
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: None
+        executor = TransferExecutor(ready=lambda: connection, clock=clock, answer_within_ms=5_000)
+        made, told = (asyncio.create_task(executor.transfer(_to(client))) for client in (100_001, 100_002))
+        await _heard(script, 2)
+        await script.push({"req_id": script.requests[0]["req_id"], "paymentagent_transfer": 2})
+        await _heard(script, 3)
+        revoked = {"code": "InvalidToken", "message": "The token is invalid."}
+        await script.push({"req_id": script.requests[1]["req_id"], "error": revoked})
+        late = await executor.transfer(_to(100_003)) if await told else None
+        open_before = connection.is_open
+        done = DONE | {"client_to_loginid": "CR100001"}
+        await script.push({"req_id": script.requests[2]["req_id"], **done})
+        await asyncio.wait_for(connection.ended(), 5)
+        answers = [await made, await told, late]
+
+    assert [TransferOutcome.CONFIRMED, TransferOutcome.NOT_SENT, TransferOutcome.NOT_SENT] == [
+        answer and answer.outcome for answer in answers
+    ]
+    assert (False, "Deriv wants a new authorize: InvalidToken") == (open_before, connection.end_reason)
+
+
 async def test_equal_transfers_are_never_under_way_together() -> None:
     """The second begins when the first has its answer."""
     clock = WaitingClock()

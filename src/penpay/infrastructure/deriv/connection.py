@@ -131,6 +131,7 @@ class DerivConnection:
         self._waiting: dict[int, asyncio.Future[Frame | None]] = {}
         self._subscriptions: set[str] = set()
         self._ended = asyncio.Event()
+        self._is_retiring = False
         self.end_reason = ""
         self._tasks = [
             spawn(self._read(), "deriv-reader"),
@@ -139,7 +140,8 @@ class DerivConnection:
 
     @property
     def is_open(self) -> bool:
-        return not self._ended.is_set()
+        """Whether it takes calls."""
+        return not self._is_retiring and not self._ended.is_set()
 
     async def call(self, request: Request, *, within_ms: int) -> Frame:
         """Send one request and return its answer, a success or an error object; raises NoAnswer."""
@@ -161,15 +163,30 @@ class DerivConnection:
             raise NoAnswer(self.end_reason, sent=True) from None
         finally:
             self._waiting.pop(req_id, None)
+            self._end_if_retired()
         if frame is None:
             raise NoAnswer(self.end_reason, sent=True)
         return frame
+
+    def retire(self, reason: str) -> None:
+        """Take no more calls, and end once those under way have their answers or have waited long enough.
+
+        Cut off, each of them would be in doubt, although Deriv goes on answering.
+        """
+        if self.is_open:
+            self.end_reason = reason
+            self._is_retiring = True
+            self._end_if_retired()
+
+    def _end_if_retired(self) -> None:
+        if self._is_retiring and not self._waiting:
+            self.end(self.end_reason)
 
     def end(self, reason: str) -> None:
         """End the session: nothing more is sent, every waiting call gets NoAnswer. The first reason stays."""
         if self._ended.is_set():
             return
-        self.end_reason = reason
+        self.end_reason = self.end_reason or reason
         self._ended.set()
         for answer in self._waiting.values():
             if not answer.done():

@@ -112,7 +112,7 @@ class TransferExecutor:
     def _refused(self, connection: DerivConnection, error: tuple[str, str], verdict: Verdict) -> TransferAnswer:
         code, message = error
         if code in SESSION_LOST:
-            connection.end(f"Deriv wants a new authorize: {code}")
+            connection.retire(f"Deriv wants a new authorize: {code}")
         if code == RATE_LIMITED and verdict.retry_after_ms is not None:
             # A dry run and a call for each: were many to begin together again, all might spend theirs on dry runs.
             self._turns.narrow()
