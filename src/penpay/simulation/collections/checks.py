@@ -17,6 +17,7 @@ from penpay.simulation.collections.business import Business
 from penpay.simulation.collections.figures import ACCOUNTS, BROKEN, COUNTING
 from penpay.simulation.collections.pushes import PAYMENTS, pushed, shown_at_the_till
 from penpay.simulation.collections.refunds import paid_back
+from penpay.simulation.collections.reminding import reminded
 from penpay.simulation.collections.tally import Bill, Tally, What, Wish
 
 _DONE_IN: Final = MappingProxyType(
@@ -78,8 +79,14 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *pushed(business, books),
         *await shown_at_the_till(business, books),
         *([] if business.paying is None else await paid_back(business.paying, business.board.phones, books)),
+        *_reminded(business, books),
         *tally.broken,
     ]
+
+
+def _reminded(business: Business, books: Books) -> Iterator[str]:
+    if business.messages is not None:
+        yield from reminded(business.messages, business.board.left_out, business.world, books)
 
 
 def _booked(business: Business, books: Books) -> Iterator[str]:

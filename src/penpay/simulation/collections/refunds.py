@@ -92,7 +92,7 @@ class _Refund:
             return
         if self._state == "PAID" and not was_paid and not (self._is_lied and self._is_asked):
             yield f"K13: told as paid back, and the phone got nothing ({self._about})"
-        if self._state == "FAILED" and was_paid and not self._is_asked:
+        if self._state == "FAILED" and was_paid:
             yield f"K13: told as not paid back, and the phone got it ({self._about})"
         if self._state == "APPROVED" and not self._payouts:
             yield f"K13: two people have agreed to a refund, and nobody pays it out ({self._about})"

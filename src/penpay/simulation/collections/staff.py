@@ -18,6 +18,7 @@ from penpay.application.collections.invoicing import CreateInvoice, IssueCreditN
 from penpay.application.collections.outflows import BookOutflow, ExplainOutflow
 from penpay.application.collections.recurring import CreateRecurring
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
+from penpay.application.collections.reminding import SetReminded
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
 from penpay.application.collections.views import View
 from penpay.bootstrap import System
@@ -62,6 +63,11 @@ class Board:
     """By refund: cents."""
     phones: dict[str, str] = field(default_factory=dict)
     """By refund: whose handset it goes to."""
+
+    today: date | None = None
+    """The day on which customers begin to be reminded; None where they are not."""
+    left_out: list[str] = field(default_factory=list)
+    """Customers who are not to be reminded, before anybody bills them."""
 
     def references(self) -> list[tuple[str, int]]:
         """Everything that can be paid for, with its amount; 0 for a customer."""
@@ -138,14 +144,22 @@ class Staff:
     async def _customer(self, who: str) -> None:
         wish = self._office.wish(who, What.CUSTOMER)
         number = f"CUST-{self._chance.randint(500, 520)}" if self._chance.randrange(3) == 0 else None
+        phone = None
+        if self._board.today is not None and self._chance.randrange(4):
+            phone = PhoneNumber.parse(f"254713001{int(wish.by.rpartition('/')[2]):03d}")
         command = CreateCustomer(
-            contact=Contact(name="Somebody"),
+            contact=Contact(name="Somebody", phone=phone),
             number=number,
             auto_apply_credit=self._chance.randrange(4) > 0,
             by=wish.by,
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
-            self._board.customers.append(str(wish.answer["customer_id"]))
+            number = str(wish.answer["customer_id"])
+            if self._board.today is not None and self._chance.randrange(6) == 0:
+                out = self._office.wish(who, What.LEFT_OUT)
+                if await self._office.ask(out, SetReminded(customer_number=number, is_reminded=False, by=out.by)):
+                    self._board.left_out.append(number)
+            self._board.customers.append(number)
 
     async def _invoice(self, who: str) -> None:
         if not self._board.customers:
@@ -154,6 +168,9 @@ class Staff:
         command = CreateInvoice(
             customer_number=self._chance.choice(self._board.customers[-3:]),
             items=self._items(self._cents(), "Goods"),
+            due_on=None
+            if self._board.today is None
+            else self._board.today + timedelta(days=self._chance.randint(0, 2)),
             memo=wish.by,
             by=wish.by,
         )

@@ -47,6 +47,8 @@ class What(StrEnum):
     COUNT = "shift.closed"
     LOCK = "period_lock.proposed"
     LOCKED = "period_lock.approved"
+    REMINDERS = "reminders.decided"
+    LEFT_OUT = "reminders.refused"
 
 
 @dataclass(slots=True, eq=False)

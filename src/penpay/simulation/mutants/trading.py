@@ -1,4 +1,4 @@
-"""Bugs at the counter: pushes and refunds that are sent, believed or booked wrongly."""
+"""Bugs at the counter and after it: pushes, refunds and reminders that are sent, believed or booked wrongly."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import missed
+from penpay.application.collections import missed, reminding
 from penpay.application.collections.till_money import TillMoney
 from penpay.application.collections.till_pushing import RecordTillPaymentAnswerHandler, RecordTillPushAnswerHandler
 from penpay.application.payments.disbursing import RecordDisbursementAnswerHandler, fail_payout
 from penpay.application.payments.payout_subjects import OfRefund
 from penpay.application.payments.results import ApplyResultHandler
 from penpay.application.shared.webhooks import WebhookOutcome
+from penpay.domain.collections.reminder import Reminder
 from penpay.domain.mpesa.gateway import CallOutcome, PaymentOutcome, PushOutcome
 from penpay.domain.mpesa.verdicts_results import ResultOutcome
 from penpay.domain.shared.money import Currency, Money
@@ -94,6 +95,13 @@ def _any_failure_believed(right: Function) -> Function:
         return right(self, disbursement, subject, message, work)
 
     return told
+
+
+def _named_by_try(right: Function) -> Function:
+    def message_id(self: Any) -> str:
+        return f"{right(self)}.{self.attempts}"
+
+    return message_id
 
 
 def _mutant(
@@ -179,5 +187,19 @@ TRADING: Final[tuple[Mutant, ...]] = (
         Replacement(ApplyResultHandler, "_told", _any_failure_believed),
         hazards={Hazard.FORGED_RESULT: _MUCH, Hazard.PAYOUT_QUEUED: _MUCH},
         within=60,
+    ),
+    _mutant(
+        "late_reminder_not_looked_at",
+        "A reminder that had to wait is sent although its invoice was paid meanwhile.",
+        ("K14",),
+        Replacement(reminding, "_no_cause", _nothing),
+        within=60,
+    ),
+    _mutant(
+        "reminder_named_by_try",
+        "Each try to send a reminder goes by an id of its own, so that whoever carries it cannot know it again.",
+        ("K14",),
+        Replacement(Reminder, "message_id", _named_by_try),
+        hazards={Hazard.REPLY_LOST: _MUCH},
     ),
 )
