@@ -21,14 +21,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import orjson
 import uvloop
 from sqlalchemy import func, select
 
+from bench.asking import Api
 from bench.payments_world import (
     PIN_LOG2_COST,
     Somebody,
@@ -43,12 +45,11 @@ from penpay.bootstrap import Sandbox, real_ports
 from penpay.config import load_settings
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.transaction import TERMINAL, TransactionStatus
-from penpay.infrastructure.http import KeptConnections
 from penpay.infrastructure.sql.engine import open_engine
 from penpay.infrastructure.sql.migrations import upgrade
 from penpay.infrastructure.sql.payout_tables import mpesa_disbursements
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions, webhook_logs
-from penpay.infrastructure.system import SystemClock, at_once
+from penpay.infrastructure.system import at_once
 from penpay.presentation.http.serving import serving as served_here
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.limits import RateLimits
@@ -89,7 +90,7 @@ class Flow:
 class Payments:
     """A PenPay that serves, with people who deposit or withdraw."""
 
-    def __init__(self, api: httpx.AsyncClient, sandbox: Sandbox, url: str, people: Sequence[Somebody]) -> None:
+    def __init__(self, api: Api, sandbox: Sandbox, url: str, people: Sequence[Somebody]) -> None:
         self._api = api
         self._sandbox = sandbox
         self._engine = open_engine(url)
@@ -127,18 +128,18 @@ class Payments:
         answer = await self._api.post(
             f"/api/v1/{kind}s",
             # Deriv takes the same amount to the same account soon again for a slip.
-            json={
+            {
                 "amount_cents": 500 + round_ % 400,
                 "currency": "USD",
                 "deriv_login_id": one.login_id,
                 "idempotency_key": f"{kind}-{round_:06}-{secrets.token_hex(8)}",
             },
-            headers={"Authorization": f"Bearer {one.api_key}"},
+            one.api_key,
         )
-        if answer.status_code != httpx.codes.ACCEPTED:
-            sys.exit(f"A {kind} was refused: {answer.text}")
+        if answer.status != HTTPStatus.ACCEPTED:
+            sys.exit(f"A {kind} was refused: {answer.body!r}")
         if kind == "withdrawal":
-            self._by_login[one.login_id] = (one, str(answer.json(parse_float=str)["id"]))
+            self._by_login[one.login_id] = (one, str(orjson.loads(answer.body)["id"]))
 
     async def _hand_over_codes(self) -> None:
         """Whoever was mailed a code and asked for it gives it to PenPay; nobody waits for another one's answer."""
@@ -155,12 +156,10 @@ class Payments:
     async def _confirm(self, mail: Mail) -> None:
         one, transaction_id = self._by_login[mail.login_id]
         answer = await self._api.post(
-            f"/api/v1/withdrawals/{transaction_id}/confirm",
-            json={"verification_code": mail.code},
-            headers={"Authorization": f"Bearer {one.api_key}"},
+            f"/api/v1/withdrawals/{transaction_id}/confirm", {"verification_code": mail.code}, one.api_key
         )
-        if answer.status_code != httpx.codes.ACCEPTED:
-            sys.exit(f"A code was refused: {answer.text}")
+        if answer.status != HTTPStatus.ACCEPTED:
+            sys.exit(f"A code was refused: {answer.body!r}")
 
     async def _ended(self, kind: str, since: datetime) -> int:
         t = transactions.c
@@ -237,10 +236,8 @@ async def serving(url: str) -> AsyncIterator[Payments]:
             program = served(environment, "serve", told=_SERVES)
             port = await asyncio.to_thread(program.__enter__)
             closing.push_async_callback(asyncio.to_thread, program.__exit__, None, None, None)
-            api = httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", transport=KeptConnections(SystemClock()), timeout=30
-            )
-            await closing.enter_async_context(api)
+            api = Api(port)
+            closing.callback(api.close)
             payments = Payments(api, sandbox, url, people)
             closing.push_async_callback(payments.close)
             yield payments

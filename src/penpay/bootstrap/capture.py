@@ -68,6 +68,7 @@ from penpay.infrastructure.sql.capture import BalanceCheckRepository, C2bRegistr
 from penpay.infrastructure.sql.capture_books import SqlBalances, SqlCaptureDue, SqlDays
 from penpay.infrastructure.sql.capture_stories import SqlStories
 from penpay.infrastructure.sql.collections_money import PaymentRepository
+from penpay.infrastructure.sql.due import Queue
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.till_pushes import TillPushRepository, till_finders
 from penpay.workers.balance_check import BALANCE_WORKER, BalanceChecker
@@ -212,15 +213,17 @@ class Capture:
                 lambda limit: due.due_messages(CONFIRMATION, now(), limit),
                 lambda found: found.webhook_id,
                 confirmations.handle,
+                Queue.WEBHOOKS,
             ),
-            worker(TILL_WORKER, lambda limit: due.due_till_pushes(now(), limit), lambda found: found, till.handle),
+            worker.driver(TILL_WORKER, Queue.TILL_PUSHES, due.due_till_pushes, till.handle),
             worker(
                 TILL_CALLBACKS_WORKER,
                 lambda limit: due.due_messages(TILL_SOURCE, now(), limit),
                 lambda found: found.webhook_id,
                 callbacks.handle,
+                Queue.WEBHOOKS,
             ),
-            worker(BALANCE_WORKER, checker.look, lambda found: found, checker.handle, look_every_ms=_MINUTE_MS),
+            worker(BALANCE_WORKER, checker.look, lambda found: found, checker.handle, _MINUTE_MS),
         ]
         if pulls is not None:
             puller = ReceiptPuller(
@@ -231,7 +234,5 @@ class Capture:
                 clock=self._clock,
                 short_code=short_code,
             )
-            running.append(
-                worker(PULL_WORKER, puller.look, lambda found: found, puller.handle, look_every_ms=_MINUTE_MS)
-            )
+            running.append(worker(PULL_WORKER, puller.look, lambda found: found, puller.handle, _MINUTE_MS))
         return running

@@ -19,6 +19,7 @@ from penpay.domain.shared.delivery import Channel
 from penpay.domain.shared.email import Email
 from penpay.infrastructure.mail.smtp import Encryption, SmtpCarrier, SmtpServer
 from penpay.infrastructure.sms.gateway import SmsGateway
+from penpay.infrastructure.sql.due import Queue
 from penpay.workers.notification import NOTIFICATIONS_WORKER, NotificationWorker
 from penpay.workers.runtime import Worker
 
@@ -58,6 +59,7 @@ def deliveries(
             lambda limit: books.due(clock.now(), limit, carried),
             lambda found: found.key,
             messages.handle,
+            Queue.NOTIFICATIONS,
         ),
     )
 

@@ -60,7 +60,7 @@ from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import UuidV7
 from penpay.presentation.operator.tokens import AccessTokens
 from penpay.workers.publisher import PUBLISHER, Publisher
-from penpay.workers.runtime import Wakeups, Worker
+from penpay.workers.runtime import LOOK_EVERY_MS, Wakeups, Worker
 
 _HOUR_MS: Final = 3_600_000
 
@@ -291,7 +291,7 @@ class OperatorProcess:
             wakeups=Wakeups(),
             clock=self.clock,
             spawn=self._tasks.spawn,
-            look_every_ms=500,
+            look_every_ms=LOOK_EVERY_MS,
         )
 
     async def _keep_house(self) -> None:

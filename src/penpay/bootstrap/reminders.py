@@ -27,6 +27,7 @@ from penpay.bootstrap.workers import MakeWorker
 from penpay.config import Settings
 from penpay.domain.shared.delivery import Channel
 from penpay.infrastructure.sql.collections_people import CustomerRepository
+from penpay.infrastructure.sql.due import Queue
 from penpay.infrastructure.sql.reminders import (
     OptOutRepository,
     RemindedContacts,
@@ -76,7 +77,7 @@ class Reminders:
         """Who writes reminders, and who delivers them; nobody delivers where no channel is carried."""
         writing = RemindingWorker(executor=executor, books=self.books, clock=self._clock)
         found: list[Worker[Any]] = [
-            worker(REMINDING_WORKER, writing.look, lambda one: one.invoice_id, writing.handle, look_every_ms=_MINUTE_MS)
+            worker(REMINDING_WORKER, writing.look, lambda one: one.invoice_id, writing.handle, _MINUTE_MS)
         ]
         if self._carriers:
             delivering = ReminderWorker(executor=executor, carriers=self._carriers)
@@ -86,6 +87,7 @@ class Reminders:
                     lambda limit: self.books.due(self._clock.now(), limit, self._carriers),
                     lambda one: one.key,
                     delivering.handle,
+                    Queue.REMINDERS,
                 )
             )
         return found

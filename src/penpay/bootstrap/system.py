@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable
-from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from penpay.application.collections import live
@@ -21,7 +19,6 @@ from penpay.application.payments.notifying import NoteStates
 from penpay.application.payments.withdrawal import WITHDRAWAL_WORKER, WithdrawalOrchestrator
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.live import LIVE, LiveFeed
-from penpay.application.wallet.postings import INCOMING_CREDIT
 from penpay.bootstrap.capture import Capture
 from penpay.bootstrap.collections import CollectionsRows
 from penpay.bootstrap.commands import handlers, payments_policy
@@ -45,7 +42,7 @@ from penpay.infrastructure.security.keys import KeyPurpose
 from penpay.infrastructure.security.passwords import Argon2Passwords
 from penpay.infrastructure.security.path_tokens import PathTokens
 from penpay.infrastructure.sql import migrations
-from penpay.infrastructure.sql.due import SqlDue
+from penpay.infrastructure.sql.due import Queue, SqlDue
 from penpay.infrastructure.sql.engine import open_engine, reading
 from penpay.infrastructure.sql.fx import SqlFxRates
 from penpay.infrastructure.sql.housekeeping import forget_expired_keys, forget_expired_secrets, forget_old_logins
@@ -73,7 +70,6 @@ from penpay.infrastructure.sql.staff import (
     StaffSessionRepository,
 )
 from penpay.infrastructure.sql.story import SqlStories
-from penpay.infrastructure.sql.tables import ledger_journals
 from penpay.infrastructure.sql.unit_of_work import Schema, SqlDatabase
 from penpay.infrastructure.system import UuidV7
 from penpay.workers.deposit import DERIV_TRANSFERS_WORKER, MPESA_REQUESTS_WORKER, DepositWorker, MpesaRequestDriver
@@ -83,7 +79,7 @@ from penpay.workers.mpesa_disbursement import MPESA_DISBURSEMENTS_WORKER, MpesaD
 from penpay.workers.publisher import PUBLISHER, Publisher
 from penpay.workers.recurring_billing import RECURRING_BILLING_WORKER, RecurringBillingWorker
 from penpay.workers.refund_payout import REFUND_PAYOUTS_WORKER, RefundPayoutWorker
-from penpay.workers.runtime import ITEM, Wakeups, Worker
+from penpay.workers.runtime import ITEM, LOOK_EVERY_MS, DueWatch, Wakeups, Worker
 from penpay.workers.sale_expiry import SALE_EXPIRY_WORKER, SaleExpiryWorker
 from penpay.workers.withdrawal import DERIV_WITHDRAWALS_WORKER, DerivWithdrawalDriver, WithdrawalWorker
 
@@ -93,7 +89,6 @@ K = TypeVar("K", bound=Hashable)
 _CALLBACKS_WORKER: Final = "mpesa_callback"
 _HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000
-_CREDITS_OVERLAP: Final = timedelta(days=1)
 _SETTLE_SECONDS: Final = 10
 """How long calls that are out may take to be answered when the System stops."""
 
@@ -247,7 +242,7 @@ class System:
             random=self.random,
             spawn=self.spawn,
             on_credit=self._book_credit,
-            credits_since=await self._credits_complete_until(),
+            credits_since=await self.ledger_books.credits_complete_until() or self.clock.now(),
         )
         self.spawn(self.deriv.run(), "deriv")
         self.client_sessions = DerivClientSessions(
@@ -270,7 +265,7 @@ class System:
         """`receipts` where payments may be listed; None where only the other calls are ours."""
         self.disbursements: MpesaDisbursements | None = daraja_disbursements(settings, self.mpesa.session)
 
-    def _workers(self) -> tuple[Worker[Any], ...]:
+    def _workers(self) -> tuple[Worker[Any] | DueWatch, ...]:
         due, now = self._due, self.clock.now
         pushes = MpesaRequestDriver(
             executor=self.executor, mpesa=self.mpesa, tokens=self._tokens, clock=self.clock, receipts=self.receipts
@@ -291,10 +286,18 @@ class System:
         return (
             worker.consumer(DEPOSIT_WORKER, DepositWorker(executor=self.executor, wakeups=self._wakeups)),
             worker.consumer(WITHDRAWAL_WORKER, WithdrawalWorker(executor=self.executor, wakeups=self._wakeups)),
-            worker.driver(MPESA_REQUESTS_WORKER, due.due_mpesa_requests, pushes.handle),
-            worker(DERIV_TRANSFERS_WORKER, transfers.look, lambda found: found, transfers.handle),
-            worker.driver(DERIV_WITHDRAWALS_WORKER, due.due_deriv_withdrawals, debits.handle),
-            worker.driver(MPESA_DISBURSEMENTS_WORKER, due.due_mpesa_disbursements, payouts.handle),
+            worker.driver(MPESA_REQUESTS_WORKER, Queue.MPESA_REQUESTS, due.due_mpesa_requests, pushes.handle),
+            worker(
+                DERIV_TRANSFERS_WORKER,
+                transfers.look,
+                lambda found: found,
+                transfers.handle,
+                Queue.DERIV_TRANSFERS,
+            ),
+            worker.driver(DERIV_WITHDRAWALS_WORKER, Queue.DERIV_WITHDRAWALS, due.due_deriv_withdrawals, debits.handle),
+            worker.driver(
+                MPESA_DISBURSEMENTS_WORKER, Queue.MPESA_DISBURSEMENTS, due.due_mpesa_disbursements, payouts.handle
+            ),
             *self._refund_payouts(worker),
             *deliveries(worker, self.executor, self.notification_books, self._carriers, self.clock),
             worker(
@@ -302,14 +305,16 @@ class System:
                 lambda limit: due.due_webhooks(now(), limit),
                 lambda found: found.webhook_id,
                 callbacks.handle,
+                Queue.WEBHOOKS,
             ),
             *self.capture.workers(worker, self.mpesa, self.pulls),
             *self.reminders.workers(worker, self.executor),
-            worker.driver(SALE_EXPIRY_WORKER, self.collections_books.due_sales, sales.handle),
-            worker.driver(RECURRING_BILLING_WORKER, self.recurring_books.due, recurring.handle),
-            worker(PUBLISHER, publisher.look, lambda found: found, published),
+            worker.driver(SALE_EXPIRY_WORKER, Queue.SALES, self.collections_books.due_sales, sales.handle),
+            worker.driver(RECURRING_BILLING_WORKER, Queue.RECURRING, self.recurring_books.due, recurring.handle),
+            worker(PUBLISHER, publisher.look, lambda found: found, published, LOOK_EVERY_MS),
             # What another process publishes is found by looking.
-            worker(LIVE, self.live_feed.look, lambda head: head, self.live_feed.handle),
+            worker(LIVE, self.live_feed.look, lambda head: head, self.live_feed.handle, LOOK_EVERY_MS),
+            worker.watch(),
         )
 
     def _refund_payouts(self, worker: MakeWorker) -> tuple[Worker[UUID], ...]:
@@ -317,7 +322,8 @@ class System:
         if self.policy.payouts is None:
             return ()
         refunds = RefundPayoutWorker(executor=self.executor)
-        return (worker(REFUND_PAYOUTS_WORKER, self._due.due_refunds, lambda found: found, refunds.handle),)
+        look = self._due.due_refunds
+        return (worker(REFUND_PAYOUTS_WORKER, look, lambda found: found, refunds.handle, Queue.REFUNDS),)
 
     def _publisher(self) -> Publisher:
         return Publisher(
@@ -378,19 +384,6 @@ class System:
 
     async def _book_credit(self, credit: IncomingCredit) -> None:
         await self.executor.execute(BookIncomingCredit(credit=credit))
-
-    async def _credits_complete_until(self) -> datetime:
-        """Before when the books lack no credit on the agent account.
-
-        A day before the last one booked: the stream may have missed one shortly before, and statements may have been
-        out of reach since. The books' own beginning where none was booked yet.
-        """
-        newest = select(func.max(ledger_journals.c.happened_at)).where(ledger_journals.c.kind == INCOMING_CREDIT)
-        oldest = select(func.min(ledger_journals.c.recorded_at))
-        async with reading(self.engine).connect() as connection:
-            last: datetime | None = (await connection.execute(newest)).scalar_one()
-            first: datetime | None = (await connection.execute(oldest)).scalar_one()
-        return last - _CREDITS_OVERLAP if last else first or self.clock.now()
 
 
 def build(settings: Settings, ports: Ports | None = None) -> System:

@@ -65,9 +65,8 @@ _DATABASE_AWAY: Final = frozenset({H.DATABASE_BUSY, H.DATABASE_LOST, H.COMMIT_LO
 """A process that stops with the write lock in hand makes the others wait for longer than they will."""
 _FORESEEN: Final[Mapping[tuple[str, str], Mapping[str, Collection[Hazard]]]] = {
     _ON_AN_ITEM: dict.fromkeys(("Transient", "CommitUnknown", "Overloaded"), _DATABASE_AWAY),
-    ("penpay.workers.runtime", "worker %s could not look for work"): {
-        "Transient": _DATABASE_AWAY,
-    },
+    ("penpay.workers.runtime", "worker %s could not look for work"): {"Transient": _DATABASE_AWAY},
+    ("penpay.workers.runtime", "nobody could be told what is due"): {"Transient": _DATABASE_AWAY},
     ("penpay.infrastructure.deriv.credits", "the credit %s could not be taken and will be offered again"): {
         "Overloaded": _DATABASE_AWAY
     },
@@ -75,6 +74,9 @@ _FORESEEN: Final[Mapping[tuple[str, str], Mapping[str, Collection[Hazard]]]] = {
         "Overloaded": _DATABASE_AWAY
     },
     ("penpay.application.collections.doors", "a stored confirmation could not be applied yet: %s"): dict.fromkeys(
+        ("Transient", "CommitUnresolved", "Overloaded"), _DATABASE_AWAY
+    ),
+    ("penpay.application.collections.till_door", "a stored callback could not be applied yet: %s"): dict.fromkeys(
         ("Transient", "CommitUnresolved", "Overloaded"), _DATABASE_AWAY
     ),
 }

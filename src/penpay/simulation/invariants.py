@@ -47,6 +47,7 @@ _EVIDENCE: Final[Mapping[str, str]] = {
     "deriv_transfers": "deriv_transfer",
     "deriv_withdrawals": "deriv_withdrawal",
     "mpesa_disbursements": "mpesa_disbursement",
+    "till_pushes": "till_push",
 }
 """By table: what the audit trail calls it."""
 _IN_DOUBT: Final = frozenset({"DERIV_UNRESOLVED", "DERIV_DUPLICATE"})
@@ -168,6 +169,7 @@ def _once(world: World, books: Books) -> Iterator[str]:
     for row in books.operators("SELECT account_reference, count(*) n FROM stk_pushes GROUP BY account_reference"):
         prompts[row["account_reference"]] = row["n"]
     known = {request["account_reference"] for payment in books.deposits() for request in payment.requests}
+    known.update(row[0] for row in books.ours("SELECT account_reference FROM till_pushes"))
     for reference in sorted(world.oracle.asked_cents.keys() - known):
         yield f"I3: a prompt went out under {reference}, which the books do not know"
     for payment in books.deposits():
@@ -273,7 +275,8 @@ def _audited(_: World, books: Books) -> Iterator[str]:
             if times != row["fence"]:
                 yield f"I10: a {kind} was claimed {row['fence']} times, and {times} are noted"
     for row in books.ours(
-        "SELECT id, outcome FROM webhook_logs WHERE source IN ('daraja_stk', 'daraja_b2c', 'daraja_status')"
+        "SELECT id, outcome FROM webhook_logs"
+        " WHERE source IN ('daraja_stk', 'daraja_till', 'daraja_b2c', 'daraja_status')"
     ):
         refused, applied = row["outcome"].startswith("REFUSED"), row["outcome"] != "RECEIVED"
         first = "webhook.refused" if refused else "webhook.received"

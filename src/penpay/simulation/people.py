@@ -22,6 +22,8 @@ from penpay.simulation.script import LOOK_EVERY_SECONDS, LOOKS, Script
 
 API: Final = "http://127.0.0.1:8000"
 PIN: Final = "1234"
+FORGED: Final = "forged"
+"""What a forged callback says of itself, in words that nobody reads."""
 _ENDED: Final = frozenset({"COMPLETED", "FAILED", "REVERSED"})
 _RANK: Final[Mapping[str, int]] = {
     "PENDING": 0,
@@ -324,7 +326,7 @@ class Forger:
             "MerchantRequestID": "29115-34620561-1",
             "CheckoutRequestID": checkout,
             "ResultCode": self._chance.choice((0, 0, 0, 1032, 1037, 1, "0", 9999)),
-            "ResultDesc": "forged",
+            "ResultDesc": FORGED,
             "CallbackMetadata": {
                 "Item": [
                     {"Name": "Amount", "Value": cents // 100},

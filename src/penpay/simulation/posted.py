@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import select
 
+from penpay.application.collections.till_pushing import TILL_SOURCE
 from penpay.application.payments.callbacks import STK_SOURCE
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.infrastructure.security.field_cipher import FieldCipher
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _STRAY_BYTES: Final = 512
 """What is kept of a message under an address we never gave out."""
 _TAKEN: Final = "taken"
+_PUSHES: Final = """SELECT id, account_reference FROM mpesa_requests
+    UNION ALL SELECT id, account_reference FROM till_pushes"""
 _DURABLE: Final = frozenset({httpx.codes.OK, httpx.codes.NOT_FOUND})
 """Answers that are given once the message is stored: taken, or refused."""
 
@@ -44,7 +47,7 @@ async def as_posted(world: World, books: Books) -> list[str]:
 
     What was delivered and not answered, by a server that died or for too long, may have been kept or not.
     """
-    ids = {row["account_reference"]: identifier(row["id"]) for row in books.ours("SELECT * FROM mpesa_requests")}
+    ids = {row["account_reference"]: identifier(row["id"]) for row in books.ours(_PUSHES)}
     delivered, answered = Counter[_Posted](), Counter[_Posted]()
     broken = []
     for message, status in world.oracle.posted:
@@ -80,7 +83,8 @@ async def _kept(world: World) -> Counter[_Posted]:
     life = world.lives[0]
     repository = WebhookRepository(FieldCipher(world.settings.key_ring, life.system.random))
     async with reading(life.system.engine).connect() as connection:
-        rows = (await connection.execute(select(webhook_logs).where(webhook_logs.c.source == STK_SOURCE))).all()
+        told = webhook_logs.c.source.in_((STK_SOURCE, TILL_SOURCE))
+        rows = (await connection.execute(select(webhook_logs).where(told))).all()
     kept = Counter[_Posted]()
     for row in rows:
         body = repository.body(row)

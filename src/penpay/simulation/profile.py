@@ -157,7 +157,7 @@ DRAWN_LAST: Final = frozenset(
 """They are drawn after everything else and from chance of their own, so that they move no other draw."""
 _ALL: Final = tuple(Hazard)
 PAYOUTS: Final = frozenset(_ALL[_ALL.index(Hazard.WITHDRAWALS) :])
-"""What happens where users withdraw, and that they do; drawn last of all."""
+"""What happens where users withdraw or a business gives back, and that they withdraw; drawn last of all."""
 OPERATORS: Final = frozenset(_ALL[_ALL.index(Hazard.MOBILE_MONEY) : _ALL.index(Hazard.NO_LIST)])
 """What happens at the operator of mobile money, where it is used at all."""
 _WITHDRAWALS_IN: Final = 5
@@ -255,5 +255,6 @@ def draw_profile(chance: random.Random) -> Profile:
         hazards[Hazard.COLLECTIONS] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
     if chance.randrange(_WITHDRAWALS_IN) == 0:
         hazards[Hazard.WITHDRAWALS] = Level.EXTREME if chance.randrange(4) == 0 else Level.MILD
+    if Hazard.WITHDRAWALS in hazards or (Hazard.COLLECTIONS in hazards and chance.randrange(2)):
         draw(hazard for hazard in Hazard if hazard in PAYOUTS - {Hazard.WITHDRAWALS})
     return profile

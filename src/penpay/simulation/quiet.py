@@ -18,6 +18,7 @@ _DUE: Final = """
     UNION ALL SELECT recorded_at, 0 FROM command_batches WHERE pending_rows IS NOT NULL
     UNION ALL SELECT due_at, 0 FROM pos_sales WHERE due_at IS NOT NULL
     UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)), 0 FROM till_pushes WHERE due_at IS NOT NULL
+    UNION ALL SELECT max(due_at, coalesce(lease_until, due_at)), 0 FROM invoice_reminders WHERE due_at IS NOT NULL
 """
 """When each is due, and whether it takes a session with Deriv."""
 _PROMPTED: Final = "SELECT due_at, 0 FROM stk_pushes WHERE state = 'PROMPTED'"
@@ -27,6 +28,8 @@ _LEASES: Final = """
     UNION ALL SELECT lease_until FROM deriv_transfers WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM deriv_withdrawals WHERE lease_until IS NOT NULL
     UNION ALL SELECT lease_until FROM mpesa_disbursements WHERE lease_until IS NOT NULL
+    UNION ALL SELECT lease_until FROM till_pushes WHERE lease_until IS NOT NULL
+    UNION ALL SELECT lease_until FROM invoice_reminders WHERE lease_until IS NOT NULL
 """
 
 

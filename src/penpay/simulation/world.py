@@ -91,6 +91,7 @@ class World:
         self.books = Books(folder)
         self._app = app
         self.beside: list[Beside] = []
+        self.counter: list[PhoneNumber] = []  # handsets at a business's counter
         self._incarnations: Counter[int] = Counter()
         self._lives: dict[int, Life] = {}
         self.wrongness = Wrongness()
@@ -328,7 +329,8 @@ class World:
 
     def prompts(self) -> list[tuple[Prompt, str]]:
         """What handsets show now, and whose they are."""
-        phones = [self.sandbox.daraja.phone(PhoneNumber.parse(person.msisdn)) for person in self.people]
+        numbers = [*(PhoneNumber.parse(person.msisdn) for person in self.people), *self.counter]
+        phones = [self.sandbox.daraja.phone(number) for number in numbers]
         return [(phone.prompt, phone.number.msisdn) for phone in phones if phone.prompt is not None]
 
     def heal(self) -> None:

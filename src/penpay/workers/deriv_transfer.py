@@ -64,18 +64,20 @@ class DerivTransferWorker:
         self._searching.append((transfer, answer))
         async with self._look:
             if not answer.done():
-                await self._look_up(self._searching)
+                await self._look_up()
         return await answer
 
-    async def _look_up(
-        self, searching: list[tuple[DerivTransfer, asyncio.Future[tuple[FoundTransfer, ...] | None]]]
-    ) -> None:
-        together, self._searching = searching, []
+    async def _look_up(self) -> None:
+        """One look for all who search; when it is cut off, each of the others looks for itself."""
+        together, self._searching = self._searching, []
         since = min(transfer.sent_at or transfer.created_at for transfer, _ in together) - _LOOK_BACK
         try:
             found = await self._deriv.find_transfers([transfer.reference for transfer, _ in together], since=since)
         except StatementUnavailable:
             found = None
+        except BaseException:
+            self._searching += [one for one in together if not one[1].done()]
+            raise
         for transfer, answer in together:
             if not answer.done():
                 answer.set_result(None if found is None else tuple(found.get(transfer.reference, ())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -28,9 +28,12 @@ class Publisher:
         self._clock = clock
         self._holder = holder
         self._lease: Lease | None = None
+        self._is_publishing = False
 
     async def look(self, limit: int) -> Sequence[str]:  # noqa: ARG002  (there is one thing to do, or none)
-        """The one thing there is to do, if it is due."""
+        """The one thing there is to do, if it is due and not being done; whoever has done it looks again."""
+        if self._is_publishing:
+            return []
         return [PUBLISHER] if await self._publication.is_due(self._clock.now()) else []
 
     async def handle(self, _: str) -> None:
@@ -38,8 +41,14 @@ class Publisher:
 
         Raises LostLicence while another process holds the lease; what is left is found by the next look.
         """
-        await self._clock.sleep(_GATHER_MS)
-        now = self._clock.now()
+        self._is_publishing = True
+        try:
+            await self._clock.sleep(_GATHER_MS)
+            await self._publish(self._clock.now())
+        finally:
+            self._is_publishing = False
+
+    async def _publish(self, now: datetime) -> None:
         if self._lease is None or self._lease.until <= now:
             self._lease = await self._publication.claim(self._holder, now, now + _LEASE)
         held, self._lease = replace(self._lease, until=now + _LEASE), None  # claimed anew after whatever goes wrong

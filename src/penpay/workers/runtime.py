@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from penpay.application.shared.ports import Clock
@@ -20,6 +20,8 @@ ITEM = ":item"
 LOOK_LIMIT = 200
 _GATHER_MS = 40
 """At least so long between two looks: what comes in the meantime is found together, and shares its commits."""
+LOOK_EVERY_MS = 500
+"""How often somebody asks for what has become due by itself."""
 AT_ONCE = 64
 """Items one worker handles at the same time."""
 
@@ -53,8 +55,9 @@ class Worker(Generic[T]):
         wakeups: Wakeups,
         clock: Clock,
         spawn: Spawn,
-        look_every_ms: int,
+        look_every_ms: int | None,
     ) -> None:
+        """Without `look_every_ms` it looks only when it is woken, by `DueWatch` for one."""
         self.name = name
         self._look = look
         self._key = key
@@ -68,7 +71,8 @@ class Worker(Generic[T]):
 
     async def run(self) -> None:
         """Serve until cancelled. What fails is logged and found again when it is due again."""
-        self._spawn(self._tick(), f"{self.name}:tick")
+        if self._look_every_ms is not None:
+            self._spawn(self._tick(self._look_every_ms), f"{self.name}:tick")
         while True:
             await self._wakeups.woken(self.name)
             try:
@@ -78,11 +82,11 @@ class Worker(Generic[T]):
                 self._log.exception("worker %s could not look for work", self.name)
             await self._clock.sleep(_GATHER_MS)
 
-    async def _tick(self) -> None:
-        """Look from time to time without being woken: rows become due by themselves."""
+    async def _tick(self, every_ms: int) -> None:
+        """Look from time to time without being woken: some things become due by themselves."""
         while True:
             self._wakeups.wake(self.name)
-            await self._clock.sleep(self._look_every_ms)
+            await self._clock.sleep(every_ms)
 
     async def _round(self) -> int:
         room = AT_ONCE - len(self._running)
@@ -109,3 +113,39 @@ class Worker(Generic[T]):
             self._wakeups.wake(self.name)  # only now: what fails waits for the next tick
         finally:
             self._running.discard(key)
+
+
+class DueWatch:
+    """Wakes workers when a row that they look for has become due by itself, or by another process.
+
+    One question for all of them: each asking for itself would be a dozen statements twice a second from a process
+    that has nothing to do.
+    """
+
+    name = "due"
+
+    def __init__(
+        self,
+        *,
+        stirring: Callable[[], Awaitable[Collection[str]]],
+        wakes: Mapping[str, Collection[str]],
+        wakeups: Wakeups,
+        clock: Clock,
+    ) -> None:
+        """`stirring` names the tables that hold something due, `wakes` the workers that look into each."""
+        self._stirring = stirring
+        self._wakes = wakes
+        self._wakeups = wakeups
+        self._clock = clock
+        self._log = logging.getLogger(__name__)
+
+    async def run(self) -> None:
+        """Ask until cancelled. What cannot be asked now is asked again."""
+        while True:
+            try:
+                for table in await self._stirring():
+                    for worker in self._wakes.get(table, ()):
+                        self._wakeups.wake(worker)
+            except Exception:  # noqa: BLE001  (the watch outlives whatever stops one question)
+                self._log.exception("nobody could be told what is due")
+            await self._clock.sleep(LOOK_EVERY_MS)

@@ -161,6 +161,8 @@ async def test_the_balance_that_a_second_telling_brings_is_kept(stage: Stage) ->
 
     found = "SELECT org_balance_cents, short_code, transacted_at IS NOT NULL, suspense_cents FROM payments"
     assert [(90_000, "174379", True, 10_000)] == await stage.rows(found)
+    recognised = "SELECT count(*) FROM audit_logs WHERE action = 'payment.recognised'"
+    assert 1 == await stage.one(recognised), "the audit log says who brought it"
     await stage.agrees()
 
 

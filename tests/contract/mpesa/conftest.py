@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from penpay.domain.mpesa.gateway import MpesaGateway
+from penpay.infrastructure.http import KeptConnections
 from penpay.infrastructure.mpesa.client import DarajaClient
 from penpay.infrastructure.mpesa.disbursements import DarajaDisbursements
 from penpay.infrastructure.mpesa.receipts import DarajaReceipts
 from penpay.infrastructure.mpesa.session import DarajaSession
+from penpay.infrastructure.system import SystemClock
 from tests.contract.mpesa.calls import safaricom
 from tests.contract.mpesa.scripted_daraja import PUSH, ScriptedDaraja, said
 from tests.contract.mpesa.steps import ACCEPTED, PASSKEY, SteppedClock
@@ -31,7 +33,7 @@ async def daraja() -> AsyncIterator[ScriptedDaraja]:
 
 @pytest.fixture
 async def client(daraja: ScriptedDaraja, clock: SteppedClock) -> AsyncIterator[MpesaGateway]:
-    async with httpx.AsyncClient(timeout=httpx.Timeout(0.3), trust_env=False) as session:
+    async with httpx.AsyncClient(timeout=httpx.Timeout(0.3), transport=KeptConnections(SystemClock())) as session:
         yield DarajaClient(
             http=session,
             clock=clock,
@@ -47,7 +49,7 @@ async def client(daraja: ScriptedDaraja, clock: SteppedClock) -> AsyncIterator[M
 
 @pytest.fixture
 async def session(daraja: ScriptedDaraja, clock: SteppedClock) -> AsyncIterator[DarajaSession]:
-    async with httpx.AsyncClient(timeout=httpx.Timeout(0.3), trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=httpx.Timeout(0.3), transport=KeptConnections(SystemClock())) as http:
         yield DarajaSession(
             http=http,
             clock=clock,

@@ -22,6 +22,7 @@ from penpay.domain.shared.errors import InvalidRequest, LostLicence
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.nairobi import nairobi_day
 from penpay.domain.shared.phone import PhoneNumber
+from penpay.infrastructure.sql.unit_of_work import parsed
 from penpay.workers.reminding import ReminderWorker, RemindingWorker
 from tests.contract.mpesa.scripted_daraja import reset
 from tests.contract.notifications.stage import GATEWAY, Stage, form, opened, taken
@@ -164,6 +165,7 @@ async def test_nobody_is_reminded_without_cause(stage: Stage) -> None:
     await do(stage, SetReminded(customer_number=out, is_reminded=True, by=BY))
     assert 1 == await remind(stage)
     assert [(0, "SMS", "GIVEN_UP")] == await told(stage, refused)
+    assert ["no_contact"] == await given_up(stage)
     await decided(stage, is_on=False)
     await invoice(stage, one, due_in=0)
     assert 0 == await remind(stage)
@@ -223,6 +225,35 @@ async def test_a_carrier_that_does_not_answer_is_tried_again(stage: Stage) -> No
 
     assert [(0, "SMS", "SENT")] == await told(stage, number)
     assert 1 == len({one.headers["idempotency-key"] for one in stage.gateway.to(GATEWAY)})
+
+
+async def test_what_has_to_wait_is_not_sent_once_nothing_is_owed(stage: Stage) -> None:
+    """While nobody takes them one is paid, one void, and one customer left out: only the fourth is sent."""
+    stage.clock.moment = NOON
+    stage.gateway.scripts[GATEWAY] = lambda _: reset
+    await decided(stage)
+    hers, others = await customer(stage), await customer(stage, "CUST-002", phone=PhoneNumber.parse("254713000002"))
+    gone, void, kept = [await invoice(stage, hers, due_in=0, number=f"INV-{name}") for name in ("A", "B", "C")]
+    out = await invoice(stage, others, due_in=0, number="INV-D")
+    await remind(stage)
+    await paid(stage, "QGA1", 500, gone)
+    await do(stage, VoidInvoice(invoice_number=void, by=BY))
+    await do(stage, SetReminded(customer_number=others, is_reminded=False, by=BY))
+    stage.gateway.scripts[GATEWAY] = taken
+    tried = len(stage.gateway.to(GATEWAY))
+    stage.advance(timedelta(seconds=6))
+    await remind(stage)
+
+    assert [[(0, "SMS", "GIVEN_UP")]] * 3 == [await told(stage, number) for number in (gone, void, out)]
+    assert [(0, "SMS", "SENT")] == await told(stage, kept)
+    assert [True] == [kept in form(one)["message"] for one in stage.gateway.to(GATEWAY)[tried:]]
+    assert ["left_out", "nothing_owed", "nothing_owed"] == sorted(await given_up(stage))
+
+
+async def given_up(stage: Stage) -> list[str]:
+    """Why messages were given up, by the audit trail."""
+    rows = await stage.rows("audit_logs")
+    return [parsed(row.facts)["code"] for row in rows if row.action == "reminder.given_up"]
 
 
 async def test_without_carriers_reminders_are_kept(fresh_sqlite_url: str) -> None:

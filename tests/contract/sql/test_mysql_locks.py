@@ -167,10 +167,10 @@ def statements(engine: AsyncEngine) -> dict[str, tuple[Select[Any], dict[str, An
     owed = tuple_(deliveries.c.consumer, deliveries.c.event_id).in_(OWED)
     at = {"at": NOW, "limit": 100}
     return {
-        "ix_mpesa_requests_due_at": (due._MPESA_REQUESTS, at),
-        "ix_deriv_transfers_due_at": (due._DERIV_TRANSFERS, at),
-        "ix_webhook_logs_due_at": (due._WEBHOOKS, at),
-        "ix_deliveries_consumer_key_sequence|PRIMARY": (due._DELIVERIES, {**at, "consumer": "deposit"}),
+        "ix_mpesa_requests_due_at": (due._MPESA_REQUESTS.statement, at),
+        "ix_deriv_transfers_due_at": (due._DERIV_TRANSFERS.statement, at),
+        "ix_webhook_logs_due_at": (due._WEBHOOKS.statement, at),
+        "ix_deliveries_consumer_key_sequence|PRIMARY": (due._DELIVERIES.statement, {**at, "consumer": "deposit"}),
         "ix_command_batches_pending_rows": (publication._WAITING, {}),
         "uq_ledger_accounts_code": (for_update(accounts.order_by(ledger_accounts.c.id), engine.dialect), {}),
         "uq_ledger_journals_kind_reference": (select(ledger_journals).where(journals), {}),

@@ -62,6 +62,20 @@ async def test_another_amount_of_a_payment_that_never_happened_is_reviewed_witho
     assert UNTOUCHED == await stage.books()
 
 
+async def test_what_claims_another_amount_is_not_forgotten_for_what_claims_ours(stage: Stage) -> None:
+    """KES 500.00 are told, then what was asked for, before M-Pesa has answered us; told again, neither is news."""
+    deposit, token, checkout = await prompted_deposit(stage)
+    stage.fail(LostCallback())
+    await stage.call_back(token, success_body(checkout, cents=50_000))
+    await stage.call_back(token, success_body(checkout))
+    await stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+    assert "IN_REVIEW" == (await stage.ended(deposit, advancing=ONE_SECOND))[0]
+    await stage.call_back(token, success_body(checkout, cents=50_000))
+
+    assert ["APPLIED", "APPLIED", "REPEATED"] == await stage.webhooks_settled(3)
+    assert [("AMOUNT_OR_PHONE_MISMATCH", 132_100, "KES")] == await stage.reviews()
+
+
 async def test_a_callback_that_agrees_with_what_is_in_suspense_tells_nothing_new(stage: Stage) -> None:
     """KES 500.00 were told first; callbacks then tell what was asked for, and what was told first."""
     deposit, token, checkout = await prompted_deposit(stage)

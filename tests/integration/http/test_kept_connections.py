@@ -32,9 +32,16 @@ class Server:
         self.ended = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.listening: asyncio.Server
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def hang_up(self) -> None:
+        for writer in self._writers:
+            writer.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
+        self._writers.append(writer)
         number = str(self.opened)
         try:
             while await reader.readuntil(b"\r\n\r\n"):
@@ -50,7 +57,7 @@ class Server:
 @asynccontextmanager
 async def called() -> AsyncIterator[tuple[httpx.AsyncClient, Server]]:
     server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.listening = listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
     try:
         async with httpx.AsyncClient(transport=KeptConnections(server.clock), timeout=5) as client:
@@ -96,3 +103,29 @@ async def test_a_call_that_was_cut_off_costs_its_connection_and_nothing_else() -
             await client.get(server.url, timeout=0.05)
         server.may_answer.set()
         assert ["2", "2"] == [(await client.get(server.url)).text for _ in range(2)]
+
+
+async def test_a_connection_that_the_other_side_has_closed_is_not_used() -> None:
+    """A call on it would meet its end, and nobody would know what became of it."""
+    async with called() as (client, server):
+        await client.get(server.url)
+        server.hang_up()
+        async with asyncio.timeout(5):
+            while not server.ended:
+                await asyncio.sleep(0.01)
+        assert "2" == (await client.get(server.url)).text
+
+
+async def test_other_protocols_are_not_spoken() -> None:
+    """Nothing is sent anywhere."""
+    async with called() as (client, _):
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get("ftp://127.0.0.1/")
+
+
+async def test_where_nobody_listens_nothing_was_sent() -> None:
+    """Whoever called may call again."""
+    async with called() as (client, server):
+        server.listening.close()
+        with pytest.raises(httpx.ConnectError):
+            await client.get(server.url)

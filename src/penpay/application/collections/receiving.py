@@ -168,8 +168,7 @@ class ReceivePaymentHandler:
             known = attached(work, known, command.receipt, _ACTOR)
         if known.push_reference is None and command.push_reference is not None:
             known = replace(known, push_reference=command.push_reference, version=known.version + 1)
-            store_payment(work, known)
-            work.record(known.event("PaymentRecognised"))
+            _recognised(work, known)
         known = _with_balance(work, known, command)
         if command.source.is_proof and known.verification is Verification.UNVERIFIED:
             known = verified(work, known, command.source.value.lower())
@@ -257,9 +256,15 @@ def _with_balance(work: Work, known: Payment, command: ReceivePayment) -> Paymen
         transacted_at=known.transacted_at or command.transacted_at,
         version=known.version + 1,
     )
-    store_payment(work, after)
-    work.record(after.event("PaymentRecognised"))
+    _recognised(work, after)
     return after
+
+
+def _recognised(work: Work, payment: Payment) -> None:
+    """Keep what another telling of the same payment has added to it."""
+    store_payment(work, payment)
+    work.record(payment.event("PaymentRecognised"))
+    work.audit(_ACTOR, "payment.recognised", "payment", payment.id)
 
 
 def _contradict(work: Work, known: Payment, differing: tuple[str, ...]) -> Received:

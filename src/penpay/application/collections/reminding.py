@@ -177,6 +177,8 @@ class RemindOfHandler:
                 created_at=work.now,
             )
             work.put(REMINDERS, key, reminder)
+            if not written:
+                work.audit(ACTOR, "reminder.given_up", "reminder", reminder.message_id, code=reminder.code)
         return len(written)
 
 
@@ -193,21 +195,26 @@ class ClaimReminderHandler:
         self._lease = lease
 
     async def footprint(self, commands: Sequence[ClaimReminder], find: Find) -> Footprint:
-        await find(REMINDED, {command.customer_id for command in commands})
-        return Footprint().add(REMINDERS, *(command.key for command in commands))
+        owners = {command.customer_id for command in commands}
+        await find(REMINDED, owners)
+        footprint = Footprint().add(REMINDERS, *(command.key for command in commands))
+        footprint.add(CUSTOMERS, *owners).add(OPT_OUTS, *owners)
+        return footprint.add(INVOICES, *(command.key.invoice_id for command in commands))
 
     def handle(self, command: ClaimReminder, work: Work) -> tuple[Reminder, OutgoingMessage | None]:
-        """The claimed message, and what is to be sent; None where she cannot be reached any more: it is given up.
+        """The claimed message, and what is to be sent; None where it is given up.
 
-        Raises LostLicence, and NotFound.
+        That is so where she cannot be reached any more, was left out since, or owes nothing any more: a message may
+        wait for hours. Raises LostLicence, and NotFound.
         """
         claimed = _known(work, command.key).claimed(work.now, self._lease)
         to = _address(work.found(REMINDED, claimed.customer_id), command.key.channel)
-        if to is None:
-            claimed = claimed.given_up("no_contact")
+        why_not = "no_contact" if to is None else _no_cause(work, claimed)
+        if why_not is not None:
+            claimed = claimed.given_up(why_not)
             work.audit(ACTOR, "reminder.given_up", "reminder", claimed.message_id, code=claimed.code)
         work.put(REMINDERS, command.key, claimed)
-        if to is None:
+        if to is None or why_not is not None:
             return claimed, None
         message = OutgoingMessage(message_id=claimed.message_id, to=to, title=claimed.title, text=claimed.text)
         return claimed, message
@@ -235,6 +242,14 @@ class RecordReminderHandler:
             work.audit(ACTOR, "reminder.given_up", "reminder", after.message_id, code=after.code)
         work.put(REMINDERS, command.key, after)
         return after
+
+
+def _no_cause(work: Work, reminder: Reminder) -> str | None:
+    """Why there is nothing to remind of any more; None while there is."""
+    customer = customer_of(work, reminder.customer_id)
+    if work.get(OPT_OUTS, customer.id) is not None:
+        return "left_out"
+    return None if wants_paying(invoice_of(work, reminder.key.invoice_id), customer) else "nothing_owed"
 
 
 def _known(work: Work, key: ReminderKey) -> Reminder:

@@ -267,8 +267,13 @@ def _ask(work: Work, request: MpesaRequest, code: str) -> WebhookOutcome:
 
 
 def _dispute(work: Work, request: MpesaRequest, callback: StkCallback) -> WebhookOutcome:
-    """Keep what the callback claims and ask; an unreadable amount counts as what we asked for."""
-    return _ask(work, replace(request, disputed_cents=_told(request, callback)), callback.result_code)
+    """Keep what the callback claims and ask; an unreadable amount counts as what we asked for.
+
+    What claims another amount is not forgotten for what claims ours, or it would be news when it comes again.
+    """
+    told = _told(request, callback)
+    claimed = request.disputed_cents if request.is_disputed and told == request.amount.cents else told
+    return _ask(work, replace(request, disputed_cents=claimed), callback.result_code)
 
 
 def _told(request: MpesaRequest, callback: StkCallback) -> int:

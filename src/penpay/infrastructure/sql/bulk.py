@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.infrastructure.sql import mysql
 from penpay.infrastructure.sql.bulk_mariadb import MariadbStatements
 from penpay.infrastructure.sql.bulk_mysql import MysqlStatements
+from penpay.infrastructure.sql.lookups import driver_of
 from penpay.infrastructure.sql.types import Convert, Row, array_type, bulk_converter
 
 
@@ -82,8 +83,7 @@ class BulkWriter:
             else:
                 await self._run_texts(connection, self._mysql.inserts(rows))
         elif self._postgresql:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.copy_records_to_table(self._table, records=rows, columns=self._names)
+            await driver_of(connection).copy_records_to_table(self._table, records=rows, columns=self._names)
         else:
             await self._run(connection, self._insert, self._by_column(self._columns, list(zip(*rows, strict=True))))
 
@@ -137,9 +137,9 @@ class BulkWriter:
 
     async def _run(self, connection: AsyncConnection, statement: str, columns: Sequence[Sequence[Any]]) -> int:
         if self._postgresql:
-            result = await connection.exec_driver_sql(statement, tuple(columns))
-        else:
-            result = await connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+            status: str = await driver_of(connection).execute(statement, *columns)
+            return int(status.rpartition(" ")[2])
+        result = await connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
         return result.rowcount
 
     @staticmethod

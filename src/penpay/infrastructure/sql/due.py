@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Table, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.callbacks import STK_SOURCE
@@ -21,10 +22,15 @@ from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.shared.events import DomainEvent
 from penpay.domain.shared.ids import DerivTransferId, DerivWithdrawalId, MpesaDisbursementId, MpesaRequestId
 from penpay.infrastructure.security.field_cipher import UnopenableField
-from penpay.infrastructure.sql.collections_tables import collections_refunds
+from penpay.infrastructure.sql.capture_tables import till_pushes
+from penpay.infrastructure.sql.collections_recurring_tables import recurring_invoices
+from penpay.infrastructure.sql.collections_tables import collections_refunds, pos_sales
 from penpay.infrastructure.sql.engine import looking, translating
+from penpay.infrastructure.sql.lookups import Question
+from penpay.infrastructure.sql.notification_tables import notifications
 from penpay.infrastructure.sql.payments import WebhookRepository
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements
+from penpay.infrastructure.sql.reminder_tables import invoice_reminders
 from penpay.infrastructure.sql.tables import (
     deliveries,
     deriv_transfers,
@@ -35,7 +41,6 @@ from penpay.infrastructure.sql.tables import (
 from penpay.infrastructure.sql.types import Moment
 from penpay.infrastructure.sql.unit_of_work import parsed
 
-# Looked for again and again, so each is put together once.
 _AT: Final = bindparam("at", type_=Moment)
 _LIMIT: Final = bindparam("limit", type_=Integer)
 
@@ -71,16 +76,15 @@ def _evidence(table: Table) -> Select[Any]:
     )
 
 
-_DELIVERIES: Final = _deliveries()
-_MPESA_REQUESTS: Final = _evidence(mpesa_requests)
+_DELIVERIES: Final = Question(_deliveries())
+_MPESA_REQUESTS: Final = Question(_evidence(mpesa_requests))
 # By age and not by `due_at`: who was told to come back later keeps its place before those that came since.
-_DERIV_TRANSFERS: Final = (
-    _evidence(deriv_transfers).order_by(None).order_by(deriv_transfers.c.created_at, deriv_transfers.c.id)
-)
-_SENT_TRANSFERS: Final = _DERIV_TRANSFERS.where(deriv_transfers.c.state != EvidenceState.INTENDED.value)
-_DERIV_WITHDRAWALS: Final = _evidence(deriv_withdrawals)
-_MPESA_DISBURSEMENTS: Final = _evidence(mpesa_disbursements)
-_REFUNDS: Final = (
+_transfers = _evidence(deriv_transfers).order_by(None).order_by(deriv_transfers.c.created_at, deriv_transfers.c.id)
+_DERIV_TRANSFERS: Final = Question(_transfers)
+_SENT_TRANSFERS: Final = Question(_transfers.where(deriv_transfers.c.state != EvidenceState.INTENDED.value))
+_DERIV_WITHDRAWALS: Final = Question(_evidence(deriv_withdrawals))
+_MPESA_DISBURSEMENTS: Final = Question(_evidence(mpesa_disbursements))
+_REFUNDS: Final = Question(
     select(collections_refunds.c.id)
     .where(
         collections_refunds.c.state == RefundState.APPROVED.value,
@@ -89,7 +93,7 @@ _REFUNDS: Final = (
     .order_by(collections_refunds.c.proposed_at)
     .limit(_LIMIT)
 )
-_WEBHOOKS: Final = (
+_WEBHOOKS: Final = Question(
     select(webhook_logs)
     .where(
         webhook_logs.c.due_at <= _AT,
@@ -101,12 +105,63 @@ _WEBHOOKS: Final = (
 )
 
 
+class Queue(StrEnum):
+    """Where workers look for what is due, by the table that holds it."""
+
+    DELIVERIES = "deliveries"
+    MPESA_REQUESTS = "mpesa_requests"
+    DERIV_TRANSFERS = "deriv_transfers"
+    DERIV_WITHDRAWALS = "deriv_withdrawals"
+    MPESA_DISBURSEMENTS = "mpesa_disbursements"
+    REFUNDS = "collections_refunds"
+    WEBHOOKS = "webhook_logs"
+    TILL_PUSHES = "till_pushes"
+    SALES = "pos_sales"
+    RECURRING = "recurring_invoices"
+    NOTIFICATIONS = "notifications"
+    REMINDERS = "invoice_reminders"
+
+
+def _stirs() -> dict[Queue, ColumnElement[bool]]:
+    """What makes each queue worth a look: never less than the look itself would find, and often more."""
+    timed = (
+        mpesa_requests,
+        deriv_transfers,
+        deriv_withdrawals,
+        mpesa_disbursements,
+        webhook_logs,
+        till_pushes,
+        pos_sales,
+        recurring_invoices,
+        notifications,
+        invoice_reminders,
+    )
+    return {
+        Queue.DELIVERIES: exists().where(deliveries.c.due_at <= _AT, deliveries.c.dead.is_(False)),
+        Queue.REFUNDS: exists().where(collections_refunds.c.state == RefundState.APPROVED.value),
+        **{Queue(table.name): exists().where(table.c.due_at <= _AT) for table in timed},
+    }
+
+
+def _columns(stirs: Mapping[Queue, ColumnElement[bool]]) -> Sequence[ColumnElement[Any]]:
+    return [found.label(queue) for queue, found in stirs.items()]
+
+
+_STIRS: Final = _stirs()
+_STIRRING: Final = Question(select(*_columns(_STIRS)))
+
+
 class SqlDue:
     """Set-based look-ups on connections of their own."""
 
     def __init__(self, engine: AsyncEngine, webhooks: WebhookRepository) -> None:
         self._engine = looking(engine)
         self._webhooks = webhooks
+
+    async def stirring(self, at: datetime) -> Sequence[Queue]:
+        """The queues in which something is due, as one statement: whose workers should look."""
+        (row,) = await self._rows(_STIRRING, at=at)
+        return [queue for queue, stirs in zip(_STIRS, row, strict=True) if stirs]
 
     async def due_deliveries(self, consumer: str, at: datetime, limit: int) -> Sequence[DueDelivery]:
         """The oldest delivery of each key that is due and not leased, longest due first."""
@@ -150,10 +205,9 @@ class SqlDue:
         except UnopenableField:
             return None
 
-    async def _rows(self, statement: Select[Any], **values: Any) -> Sequence[Any]:
+    async def _rows(self, question: Question, **values: Any) -> Sequence[Any]:
         async with translating(), self._engine.connect() as connection:
-            rows: Sequence[Any] = (await connection.execute(statement, values)).all()
-            return rows
+            return await question.rows(connection, **values)
 
 
 def stored_event(row: Any) -> StoredEvent:

@@ -21,6 +21,8 @@ from penpay.infrastructure.sql import embedded, mysql
 BUSY_TIMEOUT_MS = 5_000
 _LOG_TRIES = 100
 _SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_KEPT = 15
+"""Connections to one file: opening one takes its settings, a thread and as long as some hundred questions."""
 _SQLITE_WAL_PAGES = 32_000
 """128 MB of log between two checkpoints: some five batches of a thousand commands."""
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
@@ -43,6 +45,7 @@ DRIVER_ERRORS: Final = (
 """What a statement may raise: SQLAlchemy's errors, and the drivers' own where we speak to them directly (COPY)."""
 
 _READING = "penpay_reading"
+_LOOKING = "penpay_looking"
 
 Connect = Callable[[str], Awaitable[Any]]
 """Opens one driver connection to the database of this name; given where a simulation supplies its own."""
@@ -61,6 +64,8 @@ def open_engine(url: str, *, pool_size: int = 5, connect: Connect | None = None)
     if parsed.get_backend_name() == "sqlite":
         opened = connect or embedded.connect
         options["async_creator"] = lambda: opened(parsed.database or ":memory:")
+        if parsed.database not in {None, "", ":memory:"}:  # one in memory is a single connection
+            options |= {"pool_size": _SQLITE_KEPT, "max_overflow": 0}
         engine = create_async_engine(parsed, **options)
         _embed(engine)
         return engine
@@ -76,12 +81,14 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
 
 
 def looking(engine: AsyncEngine) -> AsyncEngine:
-    """The same database for statements that read and stand alone: PostgreSQL is not told of a transaction around each.
+    """The same database for statements that read and stand alone: none is told of a transaction around each.
 
     Workers look more often than anything is done, and BEGIN and ROLLBACK would be two journeys more for every look.
+    MariaDB and MySQL are told all the same: there, switching to AUTOCOMMIT and back is a journey each.
     """
-    found = reading(engine)
-    return found.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else found
+    if engine.dialect.name == "postgresql":
+        return reading(engine).execution_options(isolation_level="AUTOCOMMIT")
+    return engine.execution_options(**{_READING: True, _LOOKING: True})
 
 
 def _embed(engine: AsyncEngine) -> None:
@@ -106,7 +113,9 @@ def _embed(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READING) else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if not options.get(_LOOKING):
+            connection.exec_driver_sql("BEGIN" if options.get(_READING) else "BEGIN IMMEDIATE")
 
     @event.listens_for(engine.sync_engine, "checkin")
     def end(connection: Any, _: object) -> None:

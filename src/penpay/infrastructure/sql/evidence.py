@@ -32,9 +32,21 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import fetch
+
+_m, _d, _t = mpesa_requests.c, deriv_transfers.c, transactions.c
+_SUBJECT: Final = (_t.id.label("transaction_id"), _t.user_id)
+_REQUESTS: Final = Lookup(select(mpesa_requests).order_by(_m.id), _m.id, locked=True)
+_TRANSFERS: Final = Lookup(select(deriv_transfers).order_by(_d.id), _d.id, locked=True)
+_REQUEST_SUBJECTS: Final = Lookup(select(_m.id, *_SUBJECT).join(transactions, _t.id == _m.subject_id), _m.id)
+_TRANSFER_SUBJECTS: Final = Lookup(
+    select(_d.id, _d.reference, *_SUBJECT).join(transactions, _t.id == _d.subject_id), _d.id
+)
+_RECEIPTS: Final = Lookup(select(_m.receipt, _m.id), _m.receipt)
+_CHECKOUTS: Final = Lookup(select(_m.checkout_index, _m.id), _m.checkout_index)
 
 EVIDENCE_MUTABLE: Final = ("state", "due_at", "lease_until", "fence", "attempts", "code", "sent_at", "decided_at")
 
@@ -104,12 +116,7 @@ class MpesaRequestRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
     ) -> Mapping[MpesaRequestId, MpesaRequest | None]:
-        statement = (
-            select(mpesa_requests)
-            .where(among_ids(mpesa_requests.c.id, keys, connection.dialect))
-            .order_by(mpesa_requests.c.id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _REQUESTS.rows(connection, keys)
         return keyed(map(self._request, rows), lambda found: found.id, keys)
 
     def _request(self, row: Any) -> MpesaRequest:
@@ -165,12 +172,7 @@ class DerivTransferRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[DerivTransferId]
     ) -> Mapping[DerivTransferId, DerivTransfer | None]:
-        statement = (
-            select(deriv_transfers)
-            .where(among_ids(deriv_transfers.c.id, keys, connection.dialect))
-            .order_by(deriv_transfers.c.id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _TRANSFERS.rows(connection, keys)
         return keyed(map(self._transfer, rows), lambda found: found.id, keys)
 
     @staticmethod
@@ -203,12 +205,8 @@ class SubjectsOfRequests:
     async def find(
         self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
     ) -> Mapping[MpesaRequestId, Subject]:
-        statement = (
-            select(mpesa_requests.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
-            .join(transactions, transactions.c.id == mpesa_requests.c.subject_id)
-            .where(among_ids(mpesa_requests.c.id, keys, connection.dialect))
-        )
-        return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
+        rows = await _REQUEST_SUBJECTS.rows(connection, keys)
+        return {row.id: Subject(row.transaction_id, row.user_id) for row in rows}
 
 
 class SubjectsOfTransfers:
@@ -219,17 +217,7 @@ class SubjectsOfTransfers:
     async def find(
         self, connection: AsyncConnection, keys: Collection[DerivTransferId]
     ) -> Mapping[DerivTransferId, tuple[Subject, str]]:
-        statement = (
-            select(
-                deriv_transfers.c.id,
-                deriv_transfers.c.reference,
-                transactions.c.id.label("transaction_id"),
-                transactions.c.user_id,
-            )
-            .join(transactions, transactions.c.id == deriv_transfers.c.subject_id)
-            .where(among_ids(deriv_transfers.c.id, keys, connection.dialect))
-        )
-        rows = await fetch(connection, statement)
+        rows = await _TRANSFER_SUBJECTS.rows(connection, keys)
         return {row.id: (Subject(row.transaction_id, row.user_id), row.reference) for row in rows}
 
 
@@ -239,10 +227,7 @@ class RequestsByReceipt:
     index = REQUESTS_BY_RECEIPT
 
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
-        statement = select(mpesa_requests.c.receipt, mpesa_requests.c.id).where(
-            among(mpesa_requests.c.receipt, keys, connection.dialect)
-        )
-        return {row.receipt: row.id for row in await fetch(connection, statement)}
+        return {row.receipt: row.id for row in await _RECEIPTS.rows(connection, keys)}
 
 
 class RequestsByCheckout:
@@ -255,10 +240,7 @@ class RequestsByCheckout:
 
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
         digests = {self._index.digest(checkout, field=_CHECKOUT_FIELD): checkout for checkout in keys}
-        statement = select(mpesa_requests.c.checkout_index, mpesa_requests.c.id).where(
-            among(mpesa_requests.c.checkout_index, digests, connection.dialect)
-        )
-        return {digests[row.checkout_index]: row.id for row in await fetch(connection, statement)}
+        return {digests[row.checkout_index]: row.id for row in await _CHECKOUTS.rows(connection, digests)}
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -26,12 +26,27 @@ from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.engine import looking, translating
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import api_keys, deriv_accounts, user_phone_verification, users
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
+from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _EMAIL_FIELD: Final = "users.email"
 _PHONE_FIELD: Final = "user_phone_verification.phone"
+_ACTIVE: Final = users.c.status == UserStatus.ACTIVE.value
+_PAYERS: Final = Lookup(
+    select(user_phone_verification, deriv_accounts.c.deriv_login_id)
+    .join(users, users.c.id == user_phone_verification.c.user_id)
+    .outerjoin(deriv_accounts, deriv_accounts.c.user_id == users.c.id)
+    .where(_ACTIVE),
+    users.c.id,
+)
+_CALLERS: Final = Lookup(
+    select(api_keys.c.key_hash, users.c.id)
+    .join(api_keys, api_keys.c.user_id == users.c.id)
+    .where(api_keys.c.revoked_at.is_(None), _ACTIVE),
+    api_keys.c.key_hash,
+)
 
 
 class UserRepository:
@@ -164,13 +179,7 @@ class PayerFinder:
         self._cipher = cipher
 
     async def find(self, connection: AsyncConnection, keys: Collection[UserId]) -> Mapping[UserId, Payer]:
-        statement = (
-            select(user_phone_verification, deriv_accounts.c.deriv_login_id)
-            .join(users, users.c.id == user_phone_verification.c.user_id)
-            .outerjoin(deriv_accounts, deriv_accounts.c.user_id == users.c.id)
-            .where(among_ids(users.c.id, keys, connection.dialect), users.c.status == UserStatus.ACTIVE.value)
-        )
-        rows = await fetch(connection, statement)
+        rows = await _PAYERS.rows(connection, keys)
         login_ids: dict[UserId, set[str]] = {row.user_id: set() for row in rows}
         for row in rows:
             if row.deriv_login_id is not None:
@@ -219,18 +228,9 @@ class SqlUsers:
         """One look for everybody who asks; when it fails, each of the others looks for itself."""
         together, self._asking = self._asking, []
         digests = {digest for digest, _ in together}
-        statement = (
-            select(api_keys.c.key_hash, users.c.id)
-            .join(api_keys, api_keys.c.user_id == users.c.id)
-            .where(
-                among(api_keys.c.key_hash, digests, self._engine.dialect),
-                api_keys.c.revoked_at.is_(None),
-                users.c.status == UserStatus.ACTIVE.value,
-            )
-        )
         try:
             async with translating(), self._engine.connect() as connection:
-                found = {row.key_hash: UserId(row.id) for row in await fetch(connection, statement)}
+                found = {row.key_hash: UserId(row.id) for row in await _CALLERS.rows(connection, digests)}
         except BaseException:
             self._asking += [asked for asked in together if not asked[1].done()]
             raise

@@ -14,10 +14,27 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import AccountType, LedgerAccount, LedgerSide
 from penpay.domain.wallet.journal import LedgerEntry, LedgerJournal, Line, PostedJournal
 from penpay.infrastructure.sql import mysql
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import ledger_accounts, ledger_entries, ledger_journals
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, among_pairs, fetch, for_update
 
+_j, _e, _a = ledger_journals.c, ledger_entries.c, ledger_accounts.c
+# MySQL locks what it reads as it reads it: in the order of the codes, then, and never the whole table.
+_ACCOUNTS: Final = Lookup(
+    select(ledger_accounts)
+    .order_by(_a.id)
+    .with_hint(ledger_accounts, "FORCE INDEX (uq_ledger_accounts_code)", mysql.NAME),
+    _a.code,
+    locked=True,
+)
+_JOURNALS: Final = Lookup(
+    select(ledger_journals, _e.side, _e.amount_cents, _a.code, _a.currency)
+    .join(ledger_entries, _e.journal_id == _j.id)
+    .join(ledger_accounts, _a.id == _e.account_id)
+    .order_by(_j.id, _e.account_id, _e.account_seq),
+    _j.kind,
+    _j.reference,
+)
 _TYPES: Final[Mapping[str, AccountType]] = {member.value: member for member in AccountType}
 _CURRENCIES: Final[Mapping[str, Currency]] = {member.value: member for member in Currency}
 _SIDES: Final[Mapping[str, LedgerSide]] = {member.value: member for member in LedgerSide}
@@ -32,15 +49,7 @@ class WalletRepository:
     mutable: tuple[str, ...] = ("balance_cents", "version", "last_recorded_at")
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, LedgerAccount | None]:
-        wanted = among(ledger_accounts.c.code, keys, connection.dialect)
-        statement = (
-            select(ledger_accounts)
-            .where(wanted)
-            .order_by(ledger_accounts.c.id)
-            # MySQL locks what it reads as it reads it: in the order of the codes, then, and never the whole table.
-            .with_hint(ledger_accounts, "FORCE INDEX (uq_ledger_accounts_code)", mysql.NAME)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _ACCOUNTS.rows(connection, keys)
         return keyed(map(account, rows), lambda found: found.code, keys)
 
     def row(self, value: LedgerAccount) -> Row:
@@ -89,22 +98,8 @@ class JournalRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], PostedJournal | None]:
-        wanted = among_pairs((ledger_journals.c.kind, ledger_journals.c.reference), keys, connection.dialect)
-        statement = (
-            select(
-                ledger_journals,
-                ledger_entries.c.side,
-                ledger_entries.c.amount_cents,
-                ledger_accounts.c.code,
-                ledger_accounts.c.currency,
-            )
-            .join(ledger_entries, ledger_entries.c.journal_id == ledger_journals.c.id)
-            .join(ledger_accounts, ledger_accounts.c.id == ledger_entries.c.account_id)
-            .where(wanted)
-            .order_by(ledger_journals.c.id, ledger_entries.c.account_id, ledger_entries.c.account_seq)
-        )
         found: dict[tuple[str, str], PostedJournal | None] = dict.fromkeys(keys)
-        for row in await fetch(connection, statement):
+        for row in await _JOURNALS.rows(connection, keys):
             head = LedgerJournal(*row[:7])
             line = Line(_SIDES[row.side], row.code, Money(row.amount_cents, _CURRENCIES[row.currency]))
             posted = found[head.kind, head.reference]

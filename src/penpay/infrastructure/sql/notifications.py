@@ -16,7 +16,7 @@ from penpay.domain.payments.transaction import TransactionStatus
 from penpay.domain.shared.delivery import Channel, NotificationState
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.infrastructure.security.field_cipher import FieldCipher
-from penpay.infrastructure.sql.engine import reading, translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.identity import contact
 from penpay.infrastructure.sql.notification_tables import notifications
 from penpay.infrastructure.sql.tables import user_phone_verification, users
@@ -111,7 +111,7 @@ class SqlNotificationBooks:
     """`application.payments.notifying.NotificationBooks` over SQL."""
 
     def __init__(self, engine: AsyncEngine, cipher: FieldCipher) -> None:
-        self._engine = reading(engine)
+        self._engine = looking(engine)
         self._contacts = Contacts(cipher)
 
     async def due(self, at: datetime, limit: int, channels: Collection[Channel]) -> Sequence[DueNotification]:

@@ -29,7 +29,7 @@ from penpay.domain.mobile_money.transaction import Charge, OperatorTransaction
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.account import LedgerSide
-from penpay.infrastructure.sql.engine import translating
+from penpay.infrastructure.sql.engine import looking, translating
 from penpay.infrastructure.sql.operator_money import (
     TariffFinder,
     bank_deposit,
@@ -79,6 +79,7 @@ class SqlOperatorBooks:
         clock: Clock,
     ) -> None:
         self._engine = engine
+        self._look = looking(engine)
         self._customers = customers
         self._administrators = administrators
         self._addresses = addresses
@@ -91,8 +92,8 @@ class SqlOperatorBooks:
     # -- people
 
     async def customer(self, customer_id: CustomerId) -> Customer | None:
-        statement = select(operator_customers).where(operator_customers.c.id == customer_id)
-        return next(map(self._customers.customer, await self._rows(statement)), None)
+        async with translating(), self._look.connect() as connection:
+            return await self._customers.seen(connection, customer_id)
 
     async def administrator(self, administrator_id: AdministratorId) -> Administrator | None:
         statement = select(operator_administrators).where(operator_administrators.c.id == administrator_id)
@@ -253,8 +254,8 @@ class SqlOperatorBooks:
     # -- payments pushed to phones
 
     async def push(self, checkout_request_id: str) -> StkPush | None:
-        rows = await self._rows(self._pushes.select([checkout_request_id]))
-        return next(map(self._pushes.push, rows), None)
+        async with translating(), self._look.connect() as connection:
+            return await self._pushes.seen(connection, checkout_request_id)
 
     async def open_pushes(self) -> Sequence[StkPush]:
         statement = select(stk_pushes).where(stk_pushes.c.state == PushState.PROMPTED.value).order_by(stk_pushes.c.id)

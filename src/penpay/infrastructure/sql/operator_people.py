@@ -42,6 +42,7 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.operator_tables import (
     operator_addresses,
     operator_administrators,
@@ -50,10 +51,16 @@ from penpay.infrastructure.sql.operator_tables import (
     operator_messages,
 )
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, among_ids, document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import document, fetch, for_update, parsed
 
 _OLD_PHONE_FIELD: Final = "operator_customers.phone"
 """What subscribers' phones were indexed as before there was a table of addresses."""
+_CUSTOMERS: Final = Lookup(
+    select(operator_customers).order_by(operator_customers.c.id), operator_customers.c.id, locked=True
+)
+_SEEN: Final = Lookup(select(operator_customers), operator_customers.c.id)
+_OWNERS: Final = Lookup(select(operator_addresses.c.digest, operator_addresses.c.owner_id), operator_addresses.c.digest)
+_MERCHANTS: Final = Lookup(select(operator_merchants), operator_merchants.c.short_code)
 
 
 class CustomerRepository:
@@ -72,10 +79,12 @@ class CustomerRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[CustomerId]
     ) -> Mapping[CustomerId, Customer | None]:
-        wanted = among_ids(operator_customers.c.id, keys, connection.dialect)
-        statement = select(operator_customers).where(wanted).order_by(operator_customers.c.id)
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _CUSTOMERS.rows(connection, keys)
         return keyed(map(self.customer, rows), lambda customer: customer.id, keys)
+
+    async def seen(self, connection: AsyncConnection, customer_id: CustomerId) -> Customer | None:
+        """One customer, not locked."""
+        return next(map(self.customer, await _SEEN.rows(connection, [customer_id])), None)
 
     def customer(self, row: Any) -> Customer:
         """A customer from her row."""
@@ -224,9 +233,7 @@ class AddressRepository:
     async def owners(self, connection: AsyncConnection, keys: Collection[Address]) -> Mapping[Address, UUID]:
         """Whose these addresses are; those that are nobody's are left out."""
         digests = {self.digest(key): key for key in keys}
-        wanted = among(operator_addresses.c.digest, list(digests), connection.dialect)
-        statement = select(operator_addresses.c.digest, operator_addresses.c.owner_id).where(wanted)
-        return {digests[row.digest]: row.owner_id for row in await fetch(connection, statement)}
+        return {digests[row.digest]: row.owner_id for row in await _OWNERS.rows(connection, digests)}
 
     def digest(self, address: Address) -> str:
         """What an address is found by."""
@@ -258,8 +265,7 @@ class DestinationFinder:
             owners = await self._addresses.owners(connection, contacts)
             found = {key: Destination(CustomerId(owner), None) for key, owner in owners.items()}
         if numbers:
-            wanted = among(operator_merchants.c.short_code, list(numbers), connection.dialect)
-            for one in map(merchant, await fetch(connection, select(operator_merchants).where(wanted))):
+            for one in map(merchant, await _MERCHANTS.rows(connection, numbers)):
                 found[numbers[one.short_code]] = Destination(one.customer_id, one)
         return found
 
@@ -273,8 +279,7 @@ class MerchantRepository:
     mutable: tuple[str, ...] = ()
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, Merchant | None]:
-        statement = select(operator_merchants).where(operator_merchants.c.short_code.in_(keys))
-        found = map(merchant, await fetch(connection, statement))
+        found = map(merchant, await _MERCHANTS.rows(connection, keys))
         return keyed(found, lambda one: one.short_code, keys)
 
     def row(self, value: Merchant) -> Row:

@@ -7,11 +7,11 @@ stand beside what must be found.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penpay.application.mobile_money.rows import RECEIPT_COUNTER, RECEIPTS, STK_PUSHES
@@ -22,11 +22,14 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.blind_index import BlindIndex
 from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.operator_tables import operator_receipts, stk_pushes
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _CHECKOUT_FIELD: Final = "stk_pushes.checkout_request_id"
+_PUSHES: Final = Lookup(select(stk_pushes).order_by(stk_pushes.c.id), stk_pushes.c.checkout_index, locked=True)
+_SEEN: Final = Lookup(select(stk_pushes), stk_pushes.c.checkout_index)
 
 
 class StkPushRepository:
@@ -42,14 +45,14 @@ class StkPushRepository:
         self._index = index
 
     async def lock(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, StkPush | None]:
-        statement = for_update(self.select(keys).order_by(stk_pushes.c.id), connection.dialect)
-        found = map(self.push, await fetch(connection, statement))
+        digests = [self._index.digest(one, field=_CHECKOUT_FIELD) for one in keys]
+        found = map(self.push, await _PUSHES.rows(connection, digests))
         return keyed(found, lambda push: push.checkout_request_id, keys)
 
-    def select(self, checkout_request_ids: Iterable[str]) -> Select[Any]:
-        """The rows of these ids."""
-        digests = [self._index.digest(one, field=_CHECKOUT_FIELD) for one in checkout_request_ids]
-        return select(stk_pushes).where(stk_pushes.c.checkout_index.in_(digests))
+    async def seen(self, connection: AsyncConnection, checkout_request_id: str) -> StkPush | None:
+        """One push, not locked."""
+        digest = self._index.digest(checkout_request_id, field=_CHECKOUT_FIELD)
+        return next(map(self.push, await _SEEN.rows(connection, [digest])), None)
 
     def push(self, row: Any) -> StkPush:
         """A push from its row."""

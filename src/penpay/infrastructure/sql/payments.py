@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,10 +19,12 @@ from penpay.domain.shared.ids import (
 from penpay.domain.shared.locked_rate import LockedRate
 from penpay.domain.shared.money import Currency, Money
 from penpay.infrastructure.security.field_cipher import FieldCipher
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import transactions, webhook_logs
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among_ids, fetch, for_update
 
+_TRANSACTIONS: Final = Lookup(select(transactions).order_by(transactions.c.id), transactions.c.id, locked=True)
+_WEBHOOKS: Final = Lookup(select(webhook_logs).order_by(webhook_logs.c.id), webhook_logs.c.id, locked=True)
 _USD, _KES = Currency.USD, Currency.KES
 
 
@@ -87,12 +89,7 @@ class TransactionRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[TransactionId]
     ) -> Mapping[TransactionId, Transaction | None]:
-        statement = (
-            select(transactions)
-            .where(among_ids(transactions.c.id, keys, connection.dialect))
-            .order_by(transactions.c.id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _TRANSACTIONS.rows(connection, keys)
         return keyed(map(transaction, rows), lambda found: found.id, keys)
 
     def row(self, value: Transaction) -> Row:
@@ -140,12 +137,7 @@ class WebhookRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[WebhookId]
     ) -> Mapping[WebhookId, Webhook | None]:
-        statement = (
-            select(webhook_logs)
-            .where(among_ids(webhook_logs.c.id, keys, connection.dialect))
-            .order_by(webhook_logs.c.id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _WEBHOOKS.rows(connection, keys)
         return keyed(map(self._unopened, rows), lambda found: found.id, keys)
 
     def body(self, row: Any) -> bytes:

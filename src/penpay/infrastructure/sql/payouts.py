@@ -32,12 +32,26 @@ from penpay.domain.shared.ids import DerivAccountId, DerivWithdrawalId, MpesaDis
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.evidence import EVIDENCE_MUTABLE, evidence_fields, evidence_row
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.payout_tables import deriv_withdrawals, mpesa_disbursements, secrets
 from penpay.infrastructure.sql.tables import deriv_accounts, transactions
 from penpay.infrastructure.sql.types import Row
 from penpay.infrastructure.sql.unit_of_work import among, among_ids, fetch, for_update
 
 _WAITING: Final = sorted(state for state in EvidenceState if state not in FINAL and state is not EvidenceState.INTENDED)
+_w, _d, _t = deriv_withdrawals.c, mpesa_disbursements.c, transactions.c
+_WITHDRAWALS: Final = Lookup(select(deriv_withdrawals).order_by(_w.id), _w.id, locked=True)
+_DISBURSEMENTS: Final = Lookup(select(mpesa_disbursements).order_by(_d.id), _d.id, locked=True)
+_USERS: Final = Lookup(select(_t.id, _t.user_id), _t.id)
+_DISBURSEMENT_SUBJECTS: Final = Lookup(
+    select(_d.id, _t.id.label("transaction_id"), _t.user_id).join(transactions, _t.id == _d.subject_id), _d.id
+)
+_DEBITED: Final = Lookup(
+    select(_w.id, deriv_accounts.c.id.label("account_id")).join(
+        deriv_accounts, deriv_accounts.c.deriv_login_id == _w.deriv_login_id
+    ),
+    _w.id,
+)
 
 
 class DerivWithdrawalRepository:
@@ -51,12 +65,7 @@ class DerivWithdrawalRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[DerivWithdrawalId]
     ) -> Mapping[DerivWithdrawalId, DerivWithdrawal | None]:
-        statement = (
-            select(deriv_withdrawals)
-            .where(among_ids(deriv_withdrawals.c.id, keys, connection.dialect))
-            .order_by(deriv_withdrawals.c.id)
-        )
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _WITHDRAWALS.rows(connection, keys)
         return keyed(map(deriv_withdrawal, rows), lambda found: found.id, keys)
 
     def row(self, value: DerivWithdrawal) -> Row:
@@ -108,9 +117,7 @@ class MpesaDisbursementRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
     ) -> Mapping[MpesaDisbursementId, MpesaDisbursement | None]:
-        table = mpesa_disbursements
-        statement = select(table).where(among_ids(table.c.id, keys, connection.dialect)).order_by(table.c.id)
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _DISBURSEMENTS.rows(connection, keys)
         return keyed(map(self._disbursement, rows), lambda found: found.id, keys)
 
     def _disbursement(self, row: Any) -> MpesaDisbursement:
@@ -209,10 +216,7 @@ class SubjectsOfTransactions:
     async def find(
         self, connection: AsyncConnection, keys: Collection[TransactionId]
     ) -> Mapping[TransactionId, Subject]:
-        statement = select(transactions.c.id, transactions.c.user_id).where(
-            among_ids(transactions.c.id, keys, connection.dialect)
-        )
-        return {row.id: Subject(row.id, row.user_id) for row in await fetch(connection, statement)}
+        return {row.id: Subject(row.id, row.user_id) for row in await _USERS.rows(connection, keys)}
 
 
 class SubjectsOfDisbursements:
@@ -223,12 +227,8 @@ class SubjectsOfDisbursements:
     async def find(
         self, connection: AsyncConnection, keys: Collection[MpesaDisbursementId]
     ) -> Mapping[MpesaDisbursementId, Subject]:
-        statement = (
-            select(mpesa_disbursements.c.id, transactions.c.id.label("transaction_id"), transactions.c.user_id)
-            .join(transactions, transactions.c.id == mpesa_disbursements.c.subject_id)
-            .where(among_ids(mpesa_disbursements.c.id, keys, connection.dialect))
-        )
-        return {row.id: Subject(row.transaction_id, row.user_id) for row in await fetch(connection, statement)}
+        rows = await _DISBURSEMENT_SUBJECTS.rows(connection, keys)
+        return {row.id: Subject(row.transaction_id, row.user_id) for row in rows}
 
 
 class RefundsOfDisbursements:
@@ -278,12 +278,7 @@ class TokenSubjects:
     async def find(
         self, connection: AsyncConnection, keys: Collection[DerivWithdrawalId]
     ) -> Mapping[DerivWithdrawalId, DerivAccountId]:
-        statement = (
-            select(deriv_withdrawals.c.id, deriv_accounts.c.id.label("account_id"))
-            .join(deriv_accounts, deriv_accounts.c.deriv_login_id == deriv_withdrawals.c.deriv_login_id)
-            .where(among_ids(deriv_withdrawals.c.id, keys, connection.dialect))
-        )
-        return {row.id: row.account_id for row in await fetch(connection, statement)}
+        return {row.id: row.account_id for row in await _DEBITED.rows(connection, keys)}
 
 
 class WithdrawalsByReference:

@@ -43,9 +43,15 @@ LEASE: Final = "publisher"
 _p, _s, _c, _b = event_positions.c, audit_seals.c, audit_checkpoints.c, command_batches.c
 
 # Looked at again and again, so each is put together once.
-_WAITING: Final = select(_b.batch_id).where(_b.pending_rows.is_not(None)).order_by(_b.batch_id).limit(1)
 _HEAD: Final = select(_s.position, _s.seal).order_by(_s.position.desc()).limit(1)
 _LAST_CHECKPOINT: Final = select(_c.position, _c.made_at, _c.rows_count).order_by(_c.position.desc()).limit(1)
+_WAITING: Final = select(_b.batch_id).where(_b.pending_rows.is_not(None))
+_DUE: Final = select(
+    _WAITING.exists().label("waits"),
+    select(func.max(_s.position)).scalar_subquery().label("head"),
+    _LAST_CHECKPOINT.with_only_columns(_c.position).scalar_subquery().label("checked"),
+    _LAST_CHECKPOINT.with_only_columns(_c.made_at).scalar_subquery().label("made_at"),
+)
 
 
 class SqlPublication:
@@ -63,9 +69,9 @@ class SqlPublication:
 
     async def is_due(self, at: datetime) -> bool:
         async with translating(), self._look.connect() as connection:
-            if (await connection.execute(_WAITING)).first() is not None:
-                return True
-            return await _checkpoint_due(connection, at)
+            row = (await connection.execute(_DUE)).one()
+        last = None if row.checked is None else (row.checked, row.made_at)
+        return bool(row.waits) or is_checkpoint_due(row.head or 0, last, at)
 
     async def claim(self, holder: UUID, at: datetime, until: datetime) -> Lease:
         async with translating():

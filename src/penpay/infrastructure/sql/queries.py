@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.payments.queries import TimelineEntry, TransactionPage
 from penpay.application.payments.rows import Review
+from penpay.application.wallet.postings import INCOMING_CREDIT
 from penpay.application.wallet.queries import AccountBalance, Finding, TrialBalanceRow
 from penpay.domain.payments.transaction import Transaction, TransactionStatus
 from penpay.domain.shared.ids import TransactionId, UserId
@@ -33,6 +34,7 @@ from penpay.infrastructure.sql.tables import (
 from penpay.infrastructure.sql.types import Identifier
 from penpay.infrastructure.sql.unit_of_work import fetch, parsed
 
+_CREDITS_OVERLAP: Final = timedelta(days=1)
 _NEWEST_FIRST: Final = (transactions.c.created_at.desc(), transactions.c.id.desc())
 
 
@@ -106,6 +108,19 @@ class SqlLedgerBooks:
                 rows = await fetch(connection, check.statement)
                 findings.extend(check.finding(row) for row in rows)
         return sorted(findings, key=lambda found: (found.check, found.subject, found.currency))
+
+    async def credits_complete_until(self) -> datetime | None:
+        """Before when the books lack no credit on the agent account at Deriv; None while they are empty.
+
+        A day before the last one booked: the stream may have missed one shortly before, and statements may have been
+        out of reach since. The books' own beginning where none was booked yet.
+        """
+        newest = select(func.max(ledger_journals.c.happened_at)).where(ledger_journals.c.kind == INCOMING_CREDIT)
+        oldest = select(func.min(ledger_journals.c.recorded_at))
+        async with self._engine.connect() as connection:
+            last: datetime | None = (await connection.execute(newest)).scalar_one()
+            first: datetime | None = (await connection.execute(oldest)).scalar_one()
+        return last - _CREDITS_OVERLAP if last else first
 
 
 async def _rows(engine: AsyncEngine, statement: Select[Any]) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,9 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penpay.application.shared.idempotency import IDEMPOTENCY_KEYS, IdempotencyRecord
 from penpay.application.shared.unit_of_work import DELIVERIES, Delivery, keyed
 from penpay.domain.shared.ids import EventId
+from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import deliveries, idempotency_keys
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import among, among_pairs, document, fetch, for_update, parsed
+from penpay.infrastructure.sql.unit_of_work import document, parsed
+
+_k, _d = idempotency_keys.c, deliveries.c
+_KEYS: Final = Lookup(select(idempotency_keys).order_by(_k.key_hash), _k.key_hash, locked=True)
+_DELIVERIES: Final = Lookup(
+    select(deliveries).order_by(_d.consumer, _d.event_id), _d.consumer, _d.event_id, locked=True
+)
 
 
 class IdempotencyRepository:
@@ -31,9 +38,7 @@ class IdempotencyRepository:
         self, connection: AsyncConnection, keys: Collection[str]
     ) -> Mapping[str, IdempotencyRecord | None]:
         """The stored answers under these key hashes; None where nothing was answered yet."""
-        wanted = among(idempotency_keys.c.key_hash, keys, connection.dialect)
-        statement = select(idempotency_keys).where(wanted).order_by(idempotency_keys.c.key_hash)
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _KEYS.rows(connection, keys)
         return keyed(map(_record, rows), lambda record: record.key_hash, keys)
 
     def row(self, value: IdempotencyRecord) -> Row:
@@ -63,9 +68,7 @@ class OutboxRepository:
     async def lock(
         self, connection: AsyncConnection, keys: Collection[tuple[str, EventId]]
     ) -> Mapping[tuple[str, EventId], Delivery | None]:
-        wanted = among_pairs((deliveries.c.consumer, deliveries.c.event_id), keys, connection.dialect)
-        statement = select(deliveries).where(wanted).order_by(deliveries.c.consumer, deliveries.c.event_id)
-        rows = await fetch(connection, for_update(statement, connection.dialect))
+        rows = await _DELIVERIES.rows(connection, keys)
         return keyed(map(_delivery, rows), lambda found: (found.consumer, found.event_id), keys)
 
     def row(self, value: Delivery) -> Row:

@@ -17,9 +17,10 @@ _EVENTS: Final = """SELECT aggregate_type, aggregate_id, name, payload FROM doma
     WHERE aggregate_type IN ('Customer', 'Invoice', 'Payment', 'Sale') ORDER BY rowid"""
 _USED: Final = """SELECT p.id payment, a.target, coalesce(a.invoice_id, a.pos_sale_id, a.customer_id) subject,
            a.amount_cents
-    FROM ledger_journals j JOIN payments p ON coalesce(p.mpesa_receipt_number, p.push_reference) = j.reference
+    FROM ledger_journals j JOIN payments p ON j.reference IN (p.mpesa_receipt_number, p.push_reference)
     JOIN payment_allocations a ON a.journal_id = j.id WHERE j.kind = 'receipt_booked'"""
 
+_OF_PUSHES: Final = ("STK", "PULL")
 Uses = Counter[tuple[str, str]]
 """By target and whose id it is: cents."""
 SUSPENSE: Final = ("SUSPENSE", "")
@@ -63,11 +64,15 @@ class Shown:
         if found in self.balances:
             return self._one_invoice(found, cents)
         if found in self.to_pay:
-            part = min(cents, self.to_pay[found])
-            whose = self.sales[found]["customer_id"]
-            rest = SUSPENSE if whose is None else ("CREDIT", identifier(whose))
-            return _counted({("POS", found): part, rest: cents - part})
+            return self.of_sale(found, cents)
         return _counted({SUSPENSE: cents})
+
+    def of_sale(self, sale: str, cents: int) -> Uses:
+        """What a payment for this sale must be used for now."""
+        part = min(cents, self.to_pay[sale])
+        whose = self.sales[sale]["customer_id"]
+        rest = SUSPENSE if whose is None else ("CREDIT", identifier(whose))
+        return _counted({("POS", sale): part, rest: cents - part})
 
     def _one_invoice(self, invoice: str, cents: int) -> Uses:
         if invoice in self.void:
@@ -87,7 +92,10 @@ class Shown:
 
 
 def as_it_must_be_used(books: Books) -> Iterator[str]:
-    """K4: each payment went by itself where its reference says: one invoice, the oldest first, a sale, or suspense."""
+    """K4: each payment went by itself where its reference says: one invoice, the oldest first, a sale, or suspense.
+
+    A push names its sale.
+    """
     invoices = {identifier(row["id"]): row for row in books.ours("SELECT * FROM invoices")}
     sales = {identifier(row["id"]): row for row in books.ours("SELECT * FROM pos_sales")}
     payments = {identifier(row["id"]): row for row in books.ours("SELECT * FROM payments")}
@@ -96,6 +104,7 @@ def as_it_must_be_used(books: Books) -> Iterator[str]:
         used.setdefault(identifier(row["payment"]), Counter())[row["target"], identifier(row["subject"])] += row[
             "amount_cents"
         ]
+    pushes = {row[0]: identifier(row[1]) for row in books.ours("SELECT account_reference, sale_id FROM till_pushes")}
     shown = Shown(invoices, sales)
     for row in books.ours(_EVENTS):
         id_, payload = identifier(row["aggregate_id"]), parsed(row["payload"])
@@ -103,11 +112,14 @@ def as_it_must_be_used(books: Books) -> Iterator[str]:
             shown.tell(row["aggregate_type"], id_, row["name"], payload)
             continue
         payment = payments[id_]
-        if payment["push_reference"] is not None:
-            continue
         found = used.get(id_, Counter())
         found = _counted({**found, SUSPENSE: payment["amount_cents"] - sum(found.values())})
-        expected = shown.uses_of(payment["bill_reference"] or "", payment["amount_cents"])
+        # A confirmation that names a push and is not of it is for nothing we know; all else about one is for its sale.
+        sale = pushes.get(payment["bill_reference"]) if payment["source"] in _OF_PUSHES else None
+        if sale is None:
+            expected = shown.uses_of(payment["bill_reference"] or "", payment["amount_cents"])
+        else:
+            expected = shown.of_sale(sale, payment["amount_cents"])
         if found != expected:
             what = f"{payment['amount_cents']} for {payment['bill_reference']}"
             yield f"K4: {what} were used for {_plainly(found)} instead of {_plainly(expected)}"

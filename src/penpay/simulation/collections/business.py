@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from penpay.application.collections.outflows import BookOutflow
 from penpay.application.collections.registering import RegistrationState
+from penpay.application.collections.reminding import DecideReminders
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.mobile_money.approving import Actor
 from penpay.application.mobile_money.reversing import Reverse
@@ -24,6 +26,9 @@ from penpay.domain.shared.money import Currency, Money
 from penpay.simulation.books import identifier
 from penpay.simulation.collections.office import Office
 from penpay.simulation.collections.payers import PHONES, PIN, WALLETS, BillForger, Payers
+from penpay.simulation.collections.paying_out import PayingOut, pays_out
+from penpay.simulation.collections.pushing import COUNTER, PURSES, hand_out_phones, unpaid_push
+from penpay.simulation.collections.reminding import LEVELS, Gateway, day_of
 from penpay.simulation.collections.staff import NAMES, Board, Staff
 from penpay.simulation.collections.tally import Tally, What, Wish
 from penpay.simulation.people import API
@@ -32,8 +37,12 @@ from penpay.simulation.profile import Hazard
 if TYPE_CHECKING:
     from penpay.simulation.world import World
 
+_SMALL_CENTS: Final = 60_00
+"""In three of five seeds a larger push pays its sale only once M-Pesa, asked by us, has confirmed it."""
 _UNDER_WAY_SECONDS: Final = 60
 """Longer than a request, its retries and a commit that lingers take together."""
+_BOOKED_SECONDS: Final = 10
+"""Within so long a payment is told to us and booked when everything works."""
 _MINUTE_US: Final = 60_000_000
 _PULLS_WITHIN: Final = 40
 """Looks, a minute apart, within which M-Pesa's list must have been read once more when everything works."""
@@ -49,6 +58,7 @@ def settings_of(settings: Settings, seed: int) -> Settings:
             "mpesa_pull": "off" if seed % 3 == 0 else "on",
             "pull_minutes": 15,
             "c2b_validate": "limits" if seed % 2 else "accept",
+            "verify_above_cents": _SMALL_CENTS if seed % 5 < 3 else settings.verify_above_cents,  # noqa: PLR2004  (three)
             "mpesa_c2b_version": "v1" if seed % 4 < 2 else "v2",  # noqa: PLR2004  (every other pair)
         }
     )
@@ -61,13 +71,22 @@ class Business:
         self._world = world
         world.settings = settings_of(world.settings, world.seed)
         self.pulls = world.settings.mpesa_pull == "on"
+        self.paying = PayingOut(world) if pays_out(world.profile, world.seed) else None
+        self.messages = Gateway(world) if world.seed % 4 in {1, 2} else None
         chance = world.chance("business")
         self._chance = chance
-        self.board = Board()
+        self.board = Board(today=None if self.messages is None else day_of(world))
         self.tally = Tally(world)
         world.oracle.business = self.tally
         self.office = Office(world, self.tally, chance)
-        self._staff = Staff(self.office, self.board, world.chance("business/staff"), self._level)
+        self._staff = Staff(
+            self.office,
+            self.board,
+            world.chance("business/staff"),
+            self._level,
+            is_true=lambda number: unpaid_push(world, self.tally, number),
+            paying=self.paying,
+        )
         self._payers = Payers(world, self.board, self.tally, world.chance("business/payers"))
         self._forger = BillForger(
             world=world,
@@ -78,6 +97,8 @@ class Business:
         )
         self.address: str | None = None
         """The path of our confirmations, once it is registered."""
+        self.is_reminding = False
+        """Whether customers are reminded, as far as anybody knows."""
         self._is_pulled = not self.pulls
         self._reversals: dict[str, Wish] = {}
         self._by_hand: set[str] = set()
@@ -90,11 +111,24 @@ class Business:
     def _level(self) -> Any:
         return self._world.profile.level(Hazard.COLLECTIONS)
 
+    @property
+    def world(self) -> World:
+        """Where it is."""
+        return self._world
+
     def begin(self) -> list[asyncio.Task[None]]:
         """Start everybody; those who work and those who pay are returned."""
         world = self._world
         world.reach(f"fault {Hazard.COLLECTIONS}")
+        hand_out_phones(world)
+        if self.messages is not None:
+            self.messages.begin()
+        if world.chance("business/confirmations").randrange(3):
+            board = world.sandbox.daraja.switches
+            board.now = replace(board.now, push_confirmation=True)
         self._background = [world.loop.start(self._forger.live(), None, "bill forger")]
+        if self.paying is not None:
+            self._background += self.paying.begin()
         acts = [world.loop.start(self._open(), None, "business")]
         acts += [world.loop.start(self._staff.live(who), None, "staff") for who in NAMES]
         return acts
@@ -103,10 +137,13 @@ class Business:
         """Payers get their handsets, our addresses are registered, and then people pay; M-Pesa takes some back."""
         world = self._world
         operator = world.sandbox.operator
-        for phone, cents in zip(PHONES, WALLETS, strict=True):
+        for phone, cents in zip((*PHONES, *COUNTER), (*WALLETS, *PURSES), strict=True):
             await world.at_sandbox(operator.register_subscriber(phone, PIN))
             await world.at_sandbox(operator.issue_float(phone, Money(cents, Currency.KES), f"bills-{phone.msisdn}"))
-        world.oracle.bill_wallets_cents = sum(WALLETS)
+        world.oracle.bill_wallets_cents = sum((*WALLETS, *PURSES))
+        if self.paying is not None:
+            await self.paying.fund()
+        await self._reminders()
         await self._registered()
         paying = [world.loop.start(self._payers.live(phone), None, "payer") for phone in PHONES]
         paying.append(world.loop.start(self._reverse(), None, "reversals"))
@@ -128,6 +165,14 @@ class Business:
             if self.address is not None and self._is_pulled:
                 return
             await asyncio.sleep(self._chance.randint(1, 5))
+
+    async def _reminders(self) -> None:
+        """An owner has customers reminded, if that is not decided yet."""
+        if self.messages is None or self.is_reminding:
+            return
+        wish = self.office.wish("akinyi", What.REMINDERS, keyed=True)
+        command = DecideReminders(is_on=True, levels=LEVELS, by=wish.by)
+        self.is_reminding = await self.office.ask(wish, command, tries=2)
 
     # -- what M-Pesa takes back
 
@@ -203,7 +248,11 @@ class Business:
         """Once everything works, M-Pesa's list is read once more, and what it took back is entered."""
         world = self._world
         await asyncio.sleep(_UNDER_WAY_SECONDS)
+        await self._reminders()
         await self._registered()
+        if self.messages is not None and await self._payers.pay_meanwhile():
+            await asyncio.sleep(_BOOKED_SECONDS)
+            self.messages.see()
         if self.pulls:
             await self._pulled()
         await world.settle()

@@ -15,6 +15,9 @@ from penpay.simulation.books import Books, Row, identifier
 from penpay.simulation.collections.automatic import as_it_must_be_used
 from penpay.simulation.collections.business import Business
 from penpay.simulation.collections.figures import ACCOUNTS, BROKEN, COUNTING
+from penpay.simulation.collections.pushes import PAYMENTS, pushed, shown_at_the_till
+from penpay.simulation.collections.refunds import paid_back
+from penpay.simulation.collections.reminding import reminded
 from penpay.simulation.collections.tally import Bill, Tally, What, Wish
 
 _DONE_IN: Final = MappingProxyType(
@@ -22,6 +25,7 @@ _DONE_IN: Final = MappingProxyType(
         What.INVOICE: "SELECT memo FROM invoices",
         What.CREDIT_NOTE: "SELECT reason FROM credit_notes",
         What.SALE: "SELECT created_by FROM pos_sales",
+        What.PUSH: "SELECT created_by FROM till_pushes",
         What.CASH: "SELECT taken_by FROM pos_tenders WHERE kind = 'CASH'",
         What.ALLOCATE: "SELECT created_by FROM payment_allocations",
         What.UNALLOCATE: "SELECT created_by FROM payment_allocations WHERE reverses_id IS NOT NULL",
@@ -72,14 +76,27 @@ async def check_business(business: Business, books: Books) -> list[str]:
         *_left(tally, books),
         *_billed(tally, books),
         *_kept(tally, books),
+        *pushed(business, books),
+        *await shown_at_the_till(business, books),
+        *([] if business.paying is None else await paid_back(business.paying, business.board.phones, books)),
+        *_reminded(business, books),
         *tally.broken,
     ]
+
+
+def _reminded(business: Business, books: Books) -> Iterator[str]:
+    if business.messages is not None:
+        yield from reminded(business.messages, business.board.left_out, business.world, books)
 
 
 def _booked(business: Business, books: Books) -> Iterator[str]:
     """K1, K2: each payment to our PayBill is booked once, as it was paid, and nothing else is but what is forged."""
     tally = business.tally
-    rows = {row["mpesa_receipt_number"]: row for row in books.ours("SELECT * FROM payments")}
+    rows = {
+        row["mpesa_receipt_number"]: row
+        for row in books.ours(PAYMENTS)
+        if not row["is_pushed"] or row["mpesa_receipt_number"] in tally.bills
+    }
     operators = {row["receipt"]: row for row in books.operators("SELECT * FROM operator_transactions")}
     for receipt, bill in tally.bills.items():
         if operators[receipt]["amount_cents"] != bill.cents:

@@ -51,7 +51,10 @@ class Office:
         return wish
 
     async def ask(self, wish: Wish, command: object, *, tries: int = _TRIES) -> bool:
-        """Ask until there is an answer; whether it is done. Without a key nothing is asked for twice."""
+        """Ask until there is an answer; whether it is done. Without a key nothing is asked for twice.
+
+        A command that is another with every try is given as what makes it of the System that is asked.
+        """
         for _ in range(tries):
             reply = await self._once(wish, command)
             if reply is None:
@@ -109,7 +112,8 @@ class Office:
         await asyncio.sleep(self._chance.randint(500, 8_000) / 1_000)
 
 
-async def _execute(system: System, wish: Wish, command: object) -> _Reply:
+async def _execute(system: System, wish: Wish, asked: object) -> _Reply:
+    command = asked(system) if callable(asked) else asked
     try:
         if wish.key is None:
             answer = await system.executor.execute(command)

@@ -29,6 +29,8 @@ WALLETS: Final = (600_000_00, 600_000_00, 3_000_00)
 """Cents that each has; the last one often has too little."""
 PIN: Final = "1234"
 _PAYMENTS: Final = MappingProxyType({Level.MILD: (3, 6), Level.EXTREME: (6, 10)})
+_WAITING: Final = """SELECT DISTINCT i.invoice_number, i.balance FROM invoices i
+    JOIN invoice_reminders r ON r.invoice_id = i.id WHERE r.state = 'WAITING' AND i.balance > 0 ORDER BY 1"""
 _NONSENSE: Final = ("rent", "JOHN", "CUST-999", "0712000001", "INV-20200101-0001")
 
 
@@ -48,6 +50,13 @@ class Payers:
             await asyncio.sleep(self._chance.randint(200, 12_000) / 1_000)
             reference, cents = self._wanted()
             await self._pay(phone, reference, cents)
+
+    async def pay_meanwhile(self) -> bool:
+        """Somebody pays invoices of which her customers are still to be reminded; whether there were any."""
+        waiting = self._world.books.ours(_WAITING)
+        for row in self._chance.sample(waiting, min(len(waiting), 2)):
+            await self._pay(PHONES[0], row["invoice_number"], -(-row["balance"] // 100) * 100)
+        return bool(waiting)
 
     def _wanted(self) -> tuple[str, int]:
         known = self._board.references()
@@ -109,6 +118,11 @@ class BillForger:
             bill = self._tally.bills[self._chance.choice(sorted(self._tally.bills))]
             receipt, cents = bill.receipt, bill.cents + self._chance.randint(1, 9) * 100
         reference, _ = self._chance.choice(self._board.references() or [("rent", 0)])
+        pushes = self._world.books.ours("SELECT account_reference, amount_cents FROM till_pushes ORDER BY id")
+        if pushes and self._chance.randrange(4) == 0:
+            push = self._chance.choice(pushes)
+            reference, cents = push["account_reference"], self._chance.choice((push["amount_cents"], cents))
+            self._tally.lied_about.add(reference)
         body = {"TransID": receipt, "TransAmount": f"{cents // 100}.00", "BillRefNumber": reference, "MSISDN": "x"}
         self._tally.forged.setdefault(receipt, set()).add(cents)
         try:

@@ -18,6 +18,7 @@ from penpay.application.collections.invoicing import CreateInvoice, IssueCreditN
 from penpay.application.collections.outflows import BookOutflow, ExplainOutflow
 from penpay.application.collections.recurring import CreateRecurring
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
+from penpay.application.collections.reminding import SetReminded
 from penpay.application.collections.selling import CancelSale, OpenSale, TakeCash
 from penpay.application.collections.views import View
 from penpay.bootstrap import System
@@ -31,6 +32,8 @@ from penpay.domain.shared.nairobi import nairobi_day
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
+from penpay.simulation.collections.paying_out import PHONES, PayingOut
+from penpay.simulation.collections.pushing import Pushing
 from penpay.simulation.collections.tally import What
 from penpay.simulation.collections.till import Till, cashier
 from penpay.simulation.profile import Level
@@ -38,6 +41,7 @@ from penpay.simulation.profile import Level
 NAMES: Final = ("wanjiru", "otieno")
 _DEEDS: Final = MappingProxyType({Level.MILD: (6, 12), Level.EXTREME: (12, 20)})
 _PHONE: Final = PhoneNumber.parse("254713000099")
+"""Nobody's."""
 _MOST_OPEN: Final = 3
 _FOUND: Final = 20
 _LEFT: Final = 6
@@ -57,6 +61,13 @@ class Board:
     approved: list[str] = field(default_factory=list)
     amounts: dict[str, int] = field(default_factory=dict)
     """By refund: cents."""
+    phones: dict[str, str] = field(default_factory=dict)
+    """By refund: whose handset it goes to."""
+
+    today: date | None = None
+    """The day on which customers begin to be reminded; None where they are not."""
+    left_out: list[str] = field(default_factory=list)
+    """Customers who are not to be reminded, before anybody bills them."""
 
     def references(self) -> list[tuple[str, int]]:
         """Everything that can be paid for, with its amount; 0 for a customer."""
@@ -66,12 +77,27 @@ class Board:
 class Staff:
     """Everybody who works in the business."""
 
-    def __init__(self, office: Office, board: Board, chance: random.Random, level: Level) -> None:
+    def __init__(
+        self,
+        office: Office,
+        board: Board,
+        chance: random.Random,
+        level: Level,
+        *,
+        is_true: Callable[[str], str | None],
+        paying: PayingOut | None,
+    ) -> None:
+        """`is_true` says what is wrong with a sale that is shown as paid; None if nothing.
+
+        `paying`: where M-Pesa pays refunds out; None: somebody has to say what became of them.
+        """
+        self._paying = paying
         self._office = office
         self._board = board
         self._chance = chance
         self._level = level
         till = Till(office, chance)
+        pushing = Pushing(office, board.sales, chance, self._sell, is_true)
         self._deeds: tuple[tuple[Callable[[str], Awaitable[None]], int], ...] = (
             (self._customer, 2),
             (self._invoice, 8),
@@ -81,10 +107,11 @@ class Staff:
             (self._sell, 3),
             (self._cash, 2),
             (self._cancel, 1),
+            (pushing.ask, 3),
             (self._allocate, 3),
             (self._unallocate, 3),
             (self._credit, 1),
-            (self._refund, 2),
+            (self._refund, 2 if paying is None else 5),
             (self._decide, 2),
             (self._outcome, 2),
             (till.begin, 2),
@@ -117,14 +144,22 @@ class Staff:
     async def _customer(self, who: str) -> None:
         wish = self._office.wish(who, What.CUSTOMER)
         number = f"CUST-{self._chance.randint(500, 520)}" if self._chance.randrange(3) == 0 else None
+        phone = None
+        if self._board.today is not None and self._chance.randrange(4):
+            phone = PhoneNumber.parse(f"254713001{int(wish.by.rpartition('/')[2]):03d}")
         command = CreateCustomer(
-            contact=Contact(name="Somebody"),
+            contact=Contact(name="Somebody", phone=phone),
             number=number,
             auto_apply_credit=self._chance.randrange(4) > 0,
             by=wish.by,
         )
         if await self._office.ask(wish, command) and wish.answer is not None:
-            self._board.customers.append(str(wish.answer["customer_id"]))
+            number = str(wish.answer["customer_id"])
+            if self._board.today is not None and self._chance.randrange(6) == 0:
+                out = self._office.wish(who, What.LEFT_OUT)
+                if await self._office.ask(out, SetReminded(customer_number=number, is_reminded=False, by=out.by)):
+                    self._board.left_out.append(number)
+            self._board.customers.append(number)
 
     async def _invoice(self, who: str) -> None:
         if not self._board.customers:
@@ -133,6 +168,9 @@ class Staff:
         command = CreateInvoice(
             customer_number=self._chance.choice(self._board.customers[-3:]),
             items=self._items(self._cents(), "Goods"),
+            due_on=None
+            if self._board.today is None
+            else self._board.today + timedelta(days=self._chance.randint(0, 2)),
             memo=wish.by,
             by=wish.by,
         )
@@ -211,7 +249,7 @@ class Staff:
         reference, _ = self._chance.choice(self._board.references())
         part = self._chance.choice((None, None, int(str(payment["suspense_cents"])) // 2))
         command = AllocatePayment(
-            receipt=str(payment["mpesa_receipt_number"]),
+            receipt=str(payment["mpesa_receipt_number"] or payment["payment_id"]),
             reference=reference,
             amount=Money(part, Currency.KES) if part else None,
             by=wish.by,
@@ -259,13 +297,14 @@ class Staff:
         receipt, shillings = None, self._chance.randint(1, 40)
         if of_payment:
             payment = self._chance.choice(waiting)
-            receipt = str(payment["mpesa_receipt_number"])
+            receipt = str(payment["mpesa_receipt_number"] or payment["payment_id"])
             shillings = max(1, int(str(payment["suspense_cents"])) // 100)
+        phone = _PHONE if self._paying is None else self._chance.choice((*PHONES, *PHONES, _PHONE))
         command = ProposeRefund(
             receipt=receipt,
             customer_number=None if of_payment else self._chance.choice(self._board.customers),
             amount=Money(shillings * 100, Currency.KES),
-            phone=_PHONE,
+            phone=phone,
             reason=wish.by,
             by=wish.by,
         )
@@ -273,12 +312,17 @@ class Staff:
             refund = str(wish.answer["refund_id"])
             self._board.refunds.append((refund, wish.by))
             self._board.amounts[refund] = shillings * 100
+            self._board.phones[refund] = phone.msisdn
+            if self._paying is not None and self._chance.randrange(3):
+                await self._decided(who, refund, wish.by)
 
     async def _decide(self, who: str) -> None:
         """Decide about a refund; whoever proposed it may not, and nobody may twice."""
         if not self._board.refunds:
             return
-        refund, proposer = self._chance.choice(self._board.refunds)
+        await self._decided(who, *self._chance.choice(self._board.refunds))
+
+    async def _decided(self, who: str, refund: str, proposer: str) -> None:
         approves = self._chance.randrange(4) > 0
         wish = self._office.wish(who, What.APPROVAL if approves else What.REJECTION)
         if approves and self._chance.randrange(4) == 0:
@@ -291,8 +335,12 @@ class Staff:
                 self._board.approved.append(refund)
 
     async def _outcome(self, who: str) -> None:
-        """M-Pesa says what became of a refund, as often as it likes, and always the same."""
+        """M-Pesa says what became of a refund, as often as it likes, and always the same; or its statement does."""
         del who
+        if self._paying is not None:
+            if stated := self._paying.stated():
+                await self._imported(*self._chance.choice(stated))
+            return
         if not self._board.approved:
             return
         refund = self._chance.choice(self._board.approved)

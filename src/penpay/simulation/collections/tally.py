@@ -33,6 +33,7 @@ class What(StrEnum):
     SALE = "sale.opened"
     CASH = "sale.cash_taken"
     CANCEL = "sale.cancelled"
+    PUSH = "till_push.asked"
     ALLOCATE = "payment.allocated"
     UNALLOCATE = "allocation.reversed"
     REALLOCATE = "payment.reallocated"
@@ -46,6 +47,8 @@ class What(StrEnum):
     COUNT = "shift.closed"
     LOCK = "period_lock.proposed"
     LOCKED = "period_lock.approved"
+    REMINDERS = "reminders.decided"
+    LEFT_OUT = "reminders.refused"
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +98,8 @@ class Tally:
     """By receipt: what the operator has given back of it."""
     forged: dict[str, set[int]] = field(default_factory=dict)
     """By receipt: the amounts that a forger has claimed."""
+    lied_about: set[str] = field(default_factory=set)
+    """Account references of pushes of which a forger has confirmed the payment."""
     taken: Counter[str] = field(default_factory=Counter)
     """By receipt: how many true confirmations we said we had taken."""
     delivered: Counter[str] = field(default_factory=Counter)

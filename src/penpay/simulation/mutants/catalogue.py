@@ -15,6 +15,7 @@ from penpay.simulation.mutants.planting import Mutant
 from penpay.simulation.mutants.sending import SENDING
 from penpay.simulation.mutants.serving import SERVING
 from penpay.simulation.mutants.telling import TELLING
+from penpay.simulation.mutants.trading import TRADING
 from penpay.simulation.mutants.withdrawing import WITHDRAWING
 
 _EVERY: Final = (
@@ -27,6 +28,7 @@ _EVERY: Final = (
     *OPERATING,
     *SERVING,
     *COLLECTING,
+    *TRADING,
     *WITHDRAWING,
     *IDENTITY,
 )
@@ -39,15 +41,20 @@ _BY_NAME_ONLY: Final = frozenset(
         "decided_by_one",
         "failed_refund_lost",
         "forged_counts_as_proved",
+        "late_reminder_not_looked_at",
         "listed_deposit_booked",
         "lost_result_asked_late",
         "payout_not_booked",
         "refund_approved_by_proposer",
         "refund_decided_again",
+        "refund_failure_believed",
+        "refund_silence_is_failure",
+        "reminder_named_by_try",
         "return_forgotten",
         "rounding_dropped",
         "stale_look_up_accepted",
         "suspense_as_credit",
+        "till_push_sent_again",
         "unmatched_dropped",
     }
 )

@@ -15,6 +15,7 @@ from penpay.domain.shared.errors import AmountOutOfRange
 from penpay.domain.shared.money import Money
 from penpay.infrastructure.deriv.statement import Statement
 from penpay.infrastructure.sql import unit_of_work
+from penpay.infrastructure.sql.due import Queue, SqlDue
 from penpay.simulation.mutants.planting import Function, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
@@ -46,6 +47,13 @@ def _row_skipped(right: Function) -> Function:
         return replace(await right(*asked), is_whole=True)
 
     return read
+
+
+def _callbacks_unwatched(right: Function) -> Function:
+    async def stirring(due: Any, at: Any) -> Any:
+        return [queue for queue in await right(due, at) if queue is not Queue.WEBHOOKS]
+
+    return stirring
 
 
 def _leap_unseen(right: Function) -> Function:
@@ -121,6 +129,14 @@ ENDURING: Final[tuple[Mutant, ...]] = (
             Hazard.ENDURING: _MUCH,
         },
         replacements=(Replacement(Statement, "_read", _row_skipped),),
+    ),
+    Mutant(
+        name="queue_not_watched",
+        bug="Nobody is woken for a stored message that could not be applied when it came.",
+        breaks=("I5", "I7"),
+        within=90,
+        hazards={Hazard.DATABASE_BUSY: _MUCH, Hazard.CRASH: _MUCH},
+        replacements=(Replacement(SqlDue, "stirring", _callbacks_unwatched),),
     ),
     Mutant(
         name="leap_of_the_rate_unseen",

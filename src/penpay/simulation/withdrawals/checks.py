@@ -104,7 +104,9 @@ def _as_sent(withdrawals: Withdrawals, outcomes: list[Outcome]) -> Iterator[str]
     world = withdrawals.world
     phones = {person.login_id: person.msisdn for person in world.template.people}
     known = {row["originator_conversation_id"]: (one, row) for one in outcomes for row in one.payment.payouts}
-    for sent in withdrawals.tally.sent:
+    # Those of a business's refunds are looked at there.
+    refunds = {row[0] for row in world.books.ours(_OF_REFUNDS)}
+    for sent in (one for one in withdrawals.tally.sent if one.id not in refunds):
         if sent.id not in known:
             yield f"W2: a payout was sent under {sent.id}, which the books do not know"
             continue
@@ -121,6 +123,9 @@ def _as_sent(withdrawals: Withdrawals, outcomes: list[Outcome]) -> Iterator[str]
         begun = sum(row["decision"] in {"PAY_OUT", "REFUND"} for row in one.payment.reviews) + 1
         if len({sent.id for sent in withdrawals.tally.sent} & ids) > begun:
             yield f"W2: payouts under {len(ids)} ids ({one.about})"
+
+
+_OF_REFUNDS = "SELECT originator_conversation_id FROM mpesa_disbursements WHERE purpose = 'COLLECTIONS_REFUND'"
 
 
 def _as_it_ended(withdrawals: Withdrawals, one: Outcome) -> Iterator[str]:

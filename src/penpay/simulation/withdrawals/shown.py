@@ -18,6 +18,8 @@ from penpay.simulation.told import expected_of, told_of
 
 if TYPE_CHECKING:
     from penpay.simulation.withdrawals.desk import Withdrawals
+    from penpay.simulation.withdrawals.tally import Tally
+    from penpay.simulation.world import World
 
 _ASKED: Final = ("deriv_login_id", "currency", "amount_cents")
 _SOURCES: Final = ("daraja_b2c", "daraja_status", "daraja_timeout")
@@ -27,8 +29,8 @@ async def as_promised(withdrawals: Withdrawals, books: Books) -> list[str]:
     """W6, W8: users are told what the books hold; messages are kept as they came, and again change nothing."""
     broken = list(_asked_for(withdrawals, books))
     broken.extend(await _shown(withdrawals, books))
-    broken.extend(await _kept(withdrawals))
-    broken.extend(await _again(withdrawals, books))
+    broken.extend(await kept_as_told(withdrawals.world, withdrawals.tally))
+    broken.extend(await told_again(withdrawals.world, withdrawals.tally, books))
     return broken
 
 
@@ -85,9 +87,8 @@ def _compared(books: Books, payment: Payment, answer: httpx.Response) -> Iterato
             yield f"W6: {payment.id} is shown with {name} {told.get(name)}, and it is {expected.get(name)}"
 
 
-async def _kept(withdrawals: Withdrawals) -> list[str]:
+async def kept_as_told(world: World, tally: Tally) -> list[str]:
     """W8: each message about a payout that we said we had taken is kept byte for byte, and none that did not come."""
-    world, tally = withdrawals.world, withdrawals.tally
     life = world.lives[0]
     repository = WebhookRepository(FieldCipher(world.settings.key_ring, life.system.random))
     kept: Counter[bytes] = Counter()
@@ -105,10 +106,10 @@ async def _kept(withdrawals: Withdrawals) -> list[str]:
     return [*broken, *(f"W8: a message of {len(body)} bytes is kept more often than it came" for body in kept - posted)]
 
 
-async def _again(withdrawals: Withdrawals, books: Books) -> list[str]:
+async def told_again(world: World, tally: Tally, books: Books) -> list[str]:
     """W8: every Result of the run, delivered once more, moves no money."""
     before = books.money(receipts=True) + books.reviews()
-    await withdrawals.world.deliver_again([one for one in withdrawals.tally.heard if not one.is_forged])
+    await world.deliver_again([one for one in tally.heard if not one.is_forged])
     after = books.money(receipts=True) + books.reviews()
     changed = [row for row in after if row not in before]
     return [f"W8: Results told again have changed something: {changed[:2]}"] if before != after else []
