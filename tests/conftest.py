@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from penpay.infrastructure.system import tune_garbage_collection
 from tests.servers import mariadb, mysql, postgresql
 from tests.servers.process import Unavailable
-from tests.support import matrix, network
+from tests.support import matrix, network, statements
 from tests.support.not_run import not_run, skip_not_run
 from tests.support.schema import create_schema_aside
 
@@ -157,6 +158,13 @@ def _only_this_machine() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _statements_put_together_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        statements.share(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _unit_tests_open_no_socket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below tests/unit no socket connects, binds or looks a name up, not even on loopback."""
@@ -189,7 +197,11 @@ def _kind(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install servers, where that is needed and possible, before a test's own time limit begins to run."""
+    """Install servers, where that is needed and possible, before a test's own time limit begins to run.
+
+    And have garbage looked for as the programs do: seven thousand collected tests are walked through each time.
+    """
+    tune_garbage_collection()
     for marker, require in (("postgresql", postgresql.require_programs), ("mariadb", mariadb.require_programs)):
         if any(item.get_closest_marker(marker) for item in session.items):
             with suppress(Unavailable):  # the fixture asks again and skips with the reason

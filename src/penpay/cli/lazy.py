@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +18,13 @@ class LazyCommand(TyperCommand):
     def loaded(self) -> Any:
         """The command or group it stands for, imported now."""
         load: Any = self.callback
-        return load()
+        # What is imported stays: the cycle collector would walk it again and again, for a sixth of the time it takes.
+        gc.disable()
+        try:
+            return load()
+        finally:
+            gc.freeze()
+            gc.enable()
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the command it stands for, which is what is run, or asked for its own help."""

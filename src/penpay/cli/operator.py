@@ -21,7 +21,7 @@ from penpay.application.mobile_money.tariffs import LoadTariff
 from penpay.bootstrap import OperatorProcess, make_folder, operator_policy, real_ports
 from penpay.cli.kept_secrets import KEYS, drawn, kept
 from penpay.cli.output import AsJson, show_json, show_table
-from penpay.cli.serve import address_told, run_until_interrupted
+from penpay.cli.serving import address_told, run_until_interrupted
 from penpay.cli.session import FAILED, fail, run
 from penpay.config import AppEnv, InvalidSettings, OperatorSettings, environment, load_operator_settings
 from penpay.domain.shared.errors import DomainError, InvalidRequest

@@ -19,7 +19,7 @@ from penpay.bootstrap import Ports, Sandbox, make_folder, real_ports
 from penpay.cli.kept_secrets import KEYS, drawn, kept
 from penpay.cli.sandbox_adjust import Time, parse_time
 from penpay.cli.sandbox_welcome import Welcome, show_welcome
-from penpay.cli.serve import address_told, run_until_interrupted
+from penpay.cli.serving import address_told, run_until_interrupted
 from penpay.cli.session import fail
 from penpay.config import AppEnv, SandboxSettings, environment, load_sandbox_settings
 from penpay.demo.world import AGENT_LOGIN_ID, seed_sandbox

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
@@ -20,7 +20,7 @@ from penpay.application.mobile_money.c2b import RegisterPull
 from penpay.application.payments.fx import ApproveRate, EnterRate, parse_mid
 from penpay.application.wallet.funding import FundAccount
 from penpay.application.wallet.postings import DERIV_AGENT
-from penpay.bootstrap import Ports, Sandbox, System, build, kept_certificate, real_ports
+from penpay.bootstrap import Ports, Sandbox, kept_certificate, real_ports
 from penpay.config import SandboxSettings, Settings, load_settings
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.identity.credential import api_key_hash, api_key_text
@@ -29,12 +29,14 @@ from penpay.domain.mobile_money.errors import CustomerExists
 from penpay.domain.shared.email import Email
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.shared.phone import PhoneNumber
-from penpay.presentation.http.app import bind, create_app
 from penpay.presentation.http.serving import serving
 from penpay.sandbox.daraja.switches import DarajaSwitches
 from penpay.sandbox.deriv.book import Account, AgentTerms
 from penpay.sandbox.deriv.limits import RateLimits
 from penpay.sandbox.log import INBOX_PATH
+
+if TYPE_CHECKING:
+    from penpay.bootstrap import System
 
 PHONE: Final = PhoneNumber.parse("254708374149")
 PIN: Final = "1234"
@@ -103,6 +105,10 @@ def demo_settings(folder: Path, ports: Ports, *, api_port: int, daraja_port: int
 @asynccontextmanager
 async def demo_world(folder: Path, *, api_port: int, daraja_port: int, deriv_port: int) -> AsyncIterator[World]:
     """Start everything in a folder without databases, seed it, and stop it at the end."""
+    # Not above: `penpay sandbox` seeds as we do, and would be a fourth longer in starting for what it does not serve.
+    from penpay.bootstrap import build  # noqa: PLC0415  (as above)
+    from penpay.presentation.http.app import bind, create_app  # noqa: PLC0415  (as above)
+
     ports = real_ports()
     settings = demo_settings(folder, ports, api_port=api_port, daraja_port=daraja_port, deriv_port=deriv_port)
     async with AsyncExitStack() as stack:
