@@ -10,14 +10,15 @@ import pytest
 from sqlalchemy import insert
 
 from penpay.application.collections.capture_rows import TillPushId
-from penpay.application.collections.till_pushing import PushFromTill
+from penpay.application.collections.till_pushing import TILL_PURPOSE, PushFromTill
 from penpay.demo.world import PHONE, PIN, SHORT_CODE
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import InvalidAmount
 from penpay.domain.shared.money import Money
 from penpay.infrastructure.sql.collections_tables import pos_sales
 from penpay.sandbox.faults import FaultRule, LostCallback
-from tests.end_to_end.collections.shop import STAFF, Shop, kes
+from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
+from tests.end_to_end.deposits.callbacks import success_body
 
 
 async def opened_sale(shop: Shop, total: Money) -> str:
@@ -106,6 +107,28 @@ async def test_a_large_amount_releases_its_sale_only_after_our_own_question(shop
 
     await ended(shop)
     assert [("VERIFIED", "stk_query")] == await shop.rows("SELECT verification, verified_by FROM payments")
+
+
+async def test_a_forged_callback_under_the_receipt_of_another_hides_no_payment(shop: Shop) -> None:
+    """The push is booked once M-Pesa says that it was paid, under no receipt yet; the other payment proves nothing."""
+    shop.stage.sandbox.daraja.faults.add(FaultRule(fault=LostCallback(), times=1))
+    await shop.told(WORKED_EXAMPLE)
+    await shop.settled(1)
+    await opened_sale(shop, kes(120))
+    await pushed(shop)
+    await shop.stage.prompted()
+    checkout = await shop.stage.checkout_request_id()
+    ((push_id,),) = await shop.rows("SELECT subject_id FROM audit_logs WHERE action = 'till_push.asked'")
+    token = shop.system._tokens.sign(TILL_PURPOSE, UUID(push_id))
+    forged = success_body(checkout, cents=12_000, receipt="QGK12XYZ9")
+    await shop.stage.call_back(token, forged)
+    await shop.stage.sandbox.daraja.phone(PHONE).give_pin(PIN)
+
+    await ended(shop, advancing=timedelta(seconds=1))
+    assert [("C2B", 500_000, "UNVERIFIED"), ("STK", 12_000, "VERIFIED")] == await shop.rows(
+        "SELECT source, amount_cents, verification FROM payments ORDER BY source"
+    )
+    assert 512_000 == await shop.account("1010")
 
 
 async def test_a_cancelled_prompt_leaves_the_sale_open_for_another(shop: Shop) -> None:

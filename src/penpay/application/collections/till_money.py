@@ -18,7 +18,7 @@ from penpay.application.collections.receiving import (
     payment_of,
     verified,
 )
-from penpay.application.collections.rows import PAYMENTS_BY_PUSH
+from penpay.application.collections.rows import PAYMENTS, PAYMENTS_BY_PUSH
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.domain.collections.allocation import SaleId
@@ -61,6 +61,7 @@ class TillMoney:
         That is so where it is large, or odd.
         """
         push, _ = known_push(work, TillPushId(facts.push_id))
+        fits = fits and not _is_of_another(work, facts, told.receipt)
         if push.is_paid:
             if not fits or push.receipt not in {None, told.receipt}:
                 return WebhookOutcome.CONTRADICTS
@@ -77,12 +78,17 @@ class TillMoney:
         return outcome_of(self._receive.handle(of_push(facts, told), work))
 
     def verified(self, work: Work, push: TillPush) -> None:
-        """M-Pesa says, asked by us, that the push was paid, so what it asked for was paid."""
+        """M-Pesa says, asked by us, that the push was paid, so what it asked for was paid.
+
+        It says so without a receipt. One that a callback told, and that is another payment's by now, is forgotten: the
+        true one may still come.
+        """
         state = push.state if push.is_final else EvidenceState.CONFIRMED
-        after = replace(push, verified_at=work.now).moved(state, work.now, due_at=None)
+        receipt = None if _is_of_another(work, facts_of(push), push.receipt) else push.receipt
+        after = replace(push, verified_at=work.now, receipt=receipt).moved(state, work.now, due_at=None)
         work.put(TILL_PUSHES, push.id, after)
         received = self._receive.handle(of_push(facts_of(push), learned(after)), work)
-        booked = work.found(PAYMENTS_BY_PUSH, push.account_reference) or push.receipt or str(received.payment_id)
+        booked = work.found(PAYMENTS_BY_PUSH, push.account_reference) or receipt or str(received.payment_id)
         payment = payment_of(work, booked)
         if payment.verification is Verification.UNVERIFIED:
             verified(work, payment, "stk_query")
@@ -106,6 +112,12 @@ class TillMoney:
             work.audit(_ACTOR, "till_push.refuted", "till_push", push.id, code=code)
             return
         work.put(TILL_PUSHES, push.id, push.moved(EvidenceState.FAILED, work.now, due_at=None, code=code))
+
+
+def _is_of_another(work: Work, facts: TillFacts, receipt: str | None) -> bool:
+    """Whether a payment of somebody else is booked under this receipt: whoever told it of the push has lied."""
+    booked = None if receipt is None else work.get(PAYMENTS, receipt)
+    return booked is not None and facts.account_reference not in {booked.push_reference, booked.bill_reference}
 
 
 def outcome_of(received: Received) -> WebhookOutcome:
