@@ -12,11 +12,12 @@ from sqlalchemy import insert
 from penpay.application.collections.capture_rows import TillPushId
 from penpay.application.collections.till_pushing import TILL_PURPOSE, PushFromTill
 from penpay.demo.world import PHONE, PIN, SHORT_CODE
+from penpay.domain.payments.evidence import short_reference
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import InvalidAmount
 from penpay.domain.shared.money import Money
 from penpay.infrastructure.sql.collections_tables import pos_sales
-from penpay.sandbox.faults import FaultRule, LostCallback
+from penpay.sandbox.faults import DarajaCall, FaultRule, LostCallback, Spoilt, SpoiltReply
 from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
 from tests.end_to_end.deposits.callbacks import success_body
 
@@ -129,6 +130,29 @@ async def test_a_forged_callback_under_the_receipt_of_another_hides_no_payment(s
         "SELECT source, amount_cents, verification FROM payments ORDER BY source"
     )
     assert 512_000 == await shop.account("1010")
+
+
+async def test_what_is_told_of_a_push_that_nobody_can_ask_about_ends_in_suspense(each_shop: Shop) -> None:
+    """The answer to the push was lost, and with it the id to ask by: after two days people sort what it has paid."""
+    shop = each_shop
+    for fault in (SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True), LostCallback()):
+        shop.stage.sandbox.daraja.faults.add(FaultRule(fault=fault, times=1))
+    await opened_sale(shop, kes(20_000))
+    await pushed(shop)
+    await shop.stage.prompted()
+    ((push_id,),) = await shop.rows("SELECT subject_id FROM audit_logs WHERE action = 'till_push.asked'")
+    reference = "TP" + short_reference(UUID(push_id).int, 10)
+    await shop.told({**WORKED_EXAMPLE, "TransAmount": "20000.00", "BillRefNumber": reference})
+
+    async def booked() -> bool:
+        return bool(await shop.one("SELECT count(*) FROM payments"))
+
+    await shop.stage.until(booked, advancing=timedelta(minutes=20))
+    assert [("C2B", 2_000_000, "SUSPENSE", "UNVERIFIED")] == await shop.rows(
+        "SELECT source, amount_cents, status, verification FROM payments"
+    )
+    assert ["APPLIED"] == await shop.outcomes()
+    assert ["PENDING"] == [status for (status,) in await shop.rows("SELECT status FROM pos_sales")]
 
 
 async def test_a_cancelled_prompt_leaves_the_sale_open_for_another(shop: Shop) -> None:

@@ -133,8 +133,13 @@ def is_of(facts: TillFacts, told: ReceivePayment) -> bool:
 
 
 def is_refused(push: TillPush) -> bool:
-    """Whether somebody told that it was paid, and M-Pesa, asked by us, has not confirmed it and is asked no more."""
-    return push.is_disputed and push.due_at is None and not push.is_paid
+    """Whether M-Pesa is asked no more, and nobody but who tells so says that it was paid.
+
+    It may have refuted that, or there was nothing to ask by for as long as it could have answered. What is told of the
+    push then is a payment of its own, for people to sort.
+    """
+    is_given_up = push.due_at is None and not push.is_paid
+    return is_given_up and (push.is_disputed or not push.is_final)
 
 
 def of_push(facts: TillFacts, told: ReceivePayment) -> ReceivePayment:
