@@ -35,15 +35,6 @@ _EVERY: Final = (
 _BY_NAME_ONLY: Final = frozenset(
     {
         "any_owner_believed",
-        "confirmation_not_kept",
-        "debit_sent_again",
-        "decided_again",
-        "decided_by_one",
-        "failed_refund_lost",
-        "forged_counts_as_proved",
-        "listed_deposit_booked",
-        "lost_result_asked_late",
-        "payout_not_booked",
         "refund_approved_by_proposer",
         "refund_decided_again",
         "return_forgotten",
