@@ -59,6 +59,7 @@ class Board:
     refunds: list[tuple[str, str]] = field(default_factory=list)
     """With whoever proposed it."""
     approved: list[str] = field(default_factory=list)
+    decided: set[str] = field(default_factory=set)
     amounts: dict[str, int] = field(default_factory=dict)
     """By refund: cents."""
     phones: dict[str, str] = field(default_factory=dict)
@@ -328,11 +329,17 @@ class Staff:
         if approves and self._chance.randrange(4) == 0:
             wish.by = proposer
         command = DecideRefund(refund_id=RefundId(UUID(refund)), approve=approves, by=wish.by)
+        owed: set[str] = {"refund_decided"} if refund in self._board.decided else set()
+        if approves and wish.by == proposer:
+            owed.add("own_approval")
         if await self._office.ask(wish, command):
-            if wish.by == proposer and approves:
-                self._office.tally.found("K6: a refund was approved by whoever proposed it")
+            self._board.decided.add(refund)
             if approves:
                 self._board.approved.append(refund)
+        # Refused for another reason, she was not told why; and had that not stood in the way, it would be done.
+        told = "done" if wish.is_done else wish.refusal
+        if owed and told not in {*owed, "refund_decided", "period_locked", None}:
+            self._office.tally.found(f"K6: who decides about a refund is owed {' or '.join(sorted(owed))}: {told}")
 
     async def _outcome(self, who: str) -> None:
         """M-Pesa says what became of a refund, as often as it likes, and always the same; or its statement does."""
