@@ -9,7 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from penpay.domain.payments.transaction import TERMINAL, Transaction, TransactionStatus, create_transaction
+from penpay.domain.payments.transaction import (
+    PAYOUT_REFUTED,
+    TERMINAL,
+    Transaction,
+    TransactionStatus,
+    TransactionType,
+    create_transaction,
+)
 from penpay.domain.shared.errors import IllegalMove
 from penpay.domain.shared.ids import TransactionId, UserId
 from penpay.domain.shared.locked_rate import LockedRate
@@ -29,9 +36,9 @@ DRAWING = """
     RETURNING                   -> REVERSED IN_REVIEW
     IN_REVIEW                   -> AWAITING_DERIV_CONFIRMATION AWAITING_MPESA_DISBURSEMENT RETURNING
     IN_REVIEW                   -> COMPLETED FAILED REVERSED
-    COMPLETED                   -> REVERSED
+    COMPLETED                   -> IN_REVIEW
     FAILED                      ->
-    REVERSED                    ->
+    REVERSED                    -> IN_REVIEW
 """
 LATER = MORNING + timedelta(seconds=7)
 
@@ -86,10 +93,25 @@ def test_money_that_has_been_taken_can_never_end_as_not_charged_without_people()
         assert (status, "FAILED") not in moves
 
 
-def test_nothing_but_a_reversal_follows_an_end() -> None:
-    """A completed deposit may be given back; a failed or reversed one stays what it is."""
+def test_nothing_but_a_review_follows_an_end() -> None:
+    """Where the payout that ended it was never made, people decide anew; what has failed stays what it is."""
     leaving = {move for move in read_moves(DRAWING) if move[0] in {status.value for status in TERMINAL}}
-    assert {("COMPLETED", "REVERSED")} == leaving
+    assert {("COMPLETED", "IN_REVIEW"), ("REVERSED", "IN_REVIEW")} == leaving
+
+
+def test_a_withdrawal_forgets_the_receipt_of_a_payout_that_was_never_made() -> None:
+    """So does its history when it is read again; a deposit keeps its payer's receipt."""
+    paid_in = replace(deposit(), status=TransactionStatus.REVERSED, receipt="UKL0AAAAAA")
+    paid_out = replace(
+        paid_in, type=TransactionType.WITHDRAWAL, status=TransactionStatus.COMPLETED, receipt="UKL0FORGED"
+    )
+    assert "UKL0AAAAAA" == paid_in.reopened(LATER)[0].receipt
+    reopened, event = paid_out.reopened(LATER, code="people")
+
+    assert (TransactionStatus.IN_REVIEW, None) == (reopened.status, reopened.receipt)
+    assert (PAYOUT_REFUTED, "people") == (event.name, event.payload["code"])
+    with pytest.raises(IllegalMove):
+        replace(paid_out, status=TransactionStatus.FAILED).reopened(LATER)
 
 
 def test_a_move_tells_its_event_under_the_next_version() -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from penpay.application.collections.refunding import RefundFailed, RefundPaid, RefundStep, RefundStepHandler
+from penpay.application.collections.refunding import (
+    RefundFailed,
+    RefundPaid,
+    RefundRefuted,
+    RefundStep,
+    RefundStepHandler,
+)
 from penpay.application.collections.rows import REFUNDS
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import collections_postings as postings
@@ -21,10 +27,11 @@ class RefundOutcomes:
         self._steps = RefundStepHandler()
 
     async def footprint(self, refunds: Collection[UUID], find: Find) -> Footprint:
-        """Every row that either end of these refunds can touch."""
+        """Every row that any end of these refunds can touch."""
         ids = [RefundId(one) for one in refunds]
         either: list[RefundStep] = [RefundPaid(refund_id=one, receipt=None) for one in ids]
         either += [RefundFailed(refund_id=one, code="") for one in ids]
+        either += [RefundRefuted(refund_id=one, code="") for one in ids]
         return postings.charges_footprint(await self._steps.footprint(either, find), ())
 
     def due(self, work: Work, refund_id: UUID) -> Refund | None:
@@ -39,6 +46,10 @@ class RefundOutcomes:
     def failed(self, work: Work, refund_id: UUID, code: str) -> None:
         """It is FAILED; its money is in suspense, or the customer's credit, again."""
         self._steps.handle(RefundFailed(refund_id=RefundId(refund_id), code=code), work)
+
+    def refuted(self, work: Work, refund_id: UUID, code: str) -> None:
+        """It was PAID and is FAILED; its money is where it was before the refund. Raises RefundDecided unless PAID."""
+        self._steps.handle(RefundRefuted(refund_id=RefundId(refund_id), code=code), work)
 
     def charged(self, work: Work, reference: str, amount: Money) -> None:
         """Book the charge under the payout's receipt, as an imported statement would: whichever comes first, once.

@@ -23,7 +23,7 @@ from penpay.application.collections.rows import (
     REFERENTS,
     REFUNDS,
 )
-from penpay.application.collections.settling import settle
+from penpay.application.collections.settling import give_back, settle
 from penpay.application.collections.taking_back import reverse_row
 from penpay.application.collections.using import customer_of
 from penpay.application.collections.views import refund_view
@@ -132,7 +132,15 @@ class RefundFailed:
     code: str
 
 
-RefundStep = DecideRefund | RefundPaid | RefundFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRefuted:
+    """Two persons have seen that a refund booked as paid out was not."""
+
+    refund_id: RefundId
+    code: str
+
+
+RefundStep = DecideRefund | RefundPaid | RefundFailed | RefundRefuted
 
 
 class RefundStepHandler:
@@ -144,7 +152,10 @@ class RefundStepHandler:
         footprint.add(OUTFLOWS, *(command.receipt for command in paid if command.receipt))
         ids = {command.refund_id for command in commands}
         refunds = (await find(KNOWN_REFUNDS, ids)).values()
-        await find(HELD_BY_REFUND, {c.refund_id for c in commands if isinstance(c, RefundFailed)})
+        await find(HELD_BY_REFUND, {c.refund_id for c in commands if isinstance(c, RefundFailed | RefundRefuted)})
+        refuted = {command.refund_id for command in commands if isinstance(command, RefundRefuted)}
+        postings.refund_refuted_footprint(footprint, refuted)
+        footprint.add(OUTFLOWS, *(one.receipt for one in refunds if one.id in refuted and one.receipt is not None))
         known = await find(KNOWN_PAYMENTS, {str(one.payment_id) for one in refunds if one.payment_id is not None})
         keys = {payment.key for payment in known.values()}
         await find(HELD_BY_PAYMENT, keys)
@@ -164,8 +175,10 @@ class RefundStepHandler:
             after = self._decide(command, work, refund)
         elif isinstance(command, RefundPaid):
             after = self._paid(command, work, refund)
-        else:
+        elif isinstance(command, RefundFailed):
             after = self._failed(command, work, refund)
+        else:
+            after = self._refuted(command, work, refund)
         work.put(REFUNDS, after.id, after)
         return refund_view(after, self._receipt(work, after), self._customer(work, after))
 
@@ -198,6 +211,17 @@ class RefundStepHandler:
         _release(work, after)
         work.record(after.event("RefundFailed", code=command.code))
         work.audit("mpesa", "refund.failed", "refund", refund.id, code=command.code)
+        return after
+
+    @staticmethod
+    def _refuted(command: RefundRefuted, work: Work, refund: Refund) -> Refund:
+        after = refund.refuted(command.code, work.now)
+        postings.refund_refuted(work, refund=refund.id)
+        if refund.receipt is not None:
+            give_back(work, refund.receipt, by="mpesa")
+        _release(work, after)
+        work.record(after.event("RefundFailed", code=command.code))
+        work.audit("mpesa", "refund.refuted", "refund", refund.id, code=command.code)
         return after
 
     @staticmethod

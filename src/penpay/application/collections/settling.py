@@ -63,3 +63,26 @@ def settle(
     postings.outflow_settled(work, receipt=receipt, amount=amount, from_=OUTFLOW_ACCOUNTS[booked.use])
     work.record(after.event("OutflowSettled", was=booked.use.value))
     work.audit(by, "outflow.settled", "outflow", after.id, use=use.value, was=booked.use.value)
+
+
+def give_back(work: Work, receipt: str, *, by: str) -> None:
+    """Keep that the refund taken for this receipt was not paid under it.
+
+    What no statement has told is forgotten: M-Pesa may never have used the receipt, and if it has, a statement tells
+    what for. What one has told did leave, and waits in 1260 until somebody explains it. The footprint is that of
+    `settle`.
+    """
+    booked = work.get(OUTFLOWS, receipt)
+    if booked is None or booked.use is not OutflowUse.REFUND:
+        return
+    if booked.version == 1:
+        work.put(OUTFLOWS, receipt, None)
+    else:
+        after = booked.reopened()
+        work.put(OUTFLOWS, receipt, after)
+        reference = f"{receipt}:{after.version}"
+        postings.outflow_explained(
+            work, reference=reference, amount=after.amount, from_=postings.MPESA_CASH, to=postings.OUTFLOWS
+        )
+        work.record(after.event("OutflowReopened"))
+    work.audit(by, "outflow.given_back", "outflow", booked.id, receipt=receipt)

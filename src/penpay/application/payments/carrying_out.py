@@ -7,6 +7,7 @@ from penpay.application.payments.disbursing import (
     disbursement_and_subject,
     fail_payout,
     intend_payout,
+    refute_payout,
 )
 from penpay.application.payments.giving_back import intend_transfer, refund_by_mpesa, return_to_deriv
 from penpay.application.payments.payout_subjects import OfTransaction, RefundBooks
@@ -46,7 +47,11 @@ def footprint_of(footprint: Footprint, situation: Situation) -> Footprint:
     withdrawal_postings.payout_footprint(footprint, situation.user_id)
     withdrawal_postings.conversion_footprint(footprint, situation.transaction_id)
     transfers = ((postings.TRANSFER_INTENDED, one.reference) for one in situation.transfers)
-    payouts = ((withdrawal_postings.PAYOUT_INTENDED, one.reference) for one in situation.disbursements)
+    payouts = (
+        (kind, one.reference)
+        for kind in (withdrawal_postings.PAYOUT_INTENDED, withdrawal_postings.PAYOUT_CONFIRMED)
+        for one in situation.disbursements
+    )
     return postings.journal_footprint(footprint, *transfers, *payouts)
 
 
@@ -83,7 +88,9 @@ def carry_out(
     )
     work.put(TRANSACTIONS, transaction.id, transaction)
     work.record(event)
-    if review.decision in {Decision.IT_ARRIVED, Decision.IT_DID_NOT}:
+    if review.decision is Decision.IT_DID_NOT and transaction.is_terminal:
+        _refute(work, transaction, situation)
+    elif review.decision in {Decision.IT_ARRIVED, Decision.IT_DID_NOT}:
         _settle(work, transaction, situation, arrived=review.decision is Decision.IT_ARRIVED)
     elif review.decision is Decision.ACCEPT:
         _accept(work, transaction, situation)
@@ -95,6 +102,9 @@ def carry_out(
 def _settle_refund(work: Work, payout_id: MpesaDisbursementId, refunds: RefundBooks, *, arrived: bool) -> None:
     """People know what became of the payout of a refund."""
     payout, subject = disbursement_and_subject(work, payout_id, refunds)
+    if payout.is_unproven and not arrived:
+        refute_payout(work, payout, subject, "people")
+        return
     if payout.is_final:
         raise DecisionNotPossible("It has been settled meanwhile; look again.")
     if arrived:
@@ -131,6 +141,14 @@ def _settle(work: Work, transaction: Transaction, situation: Situation, *, arriv
             raise DecisionNotPossible("It has been settled meanwhile; look again.")
         fail_withdrawal(work, debit, transaction, "people")
         _fail(work, transaction)
+
+
+def _refute(work: Work, transaction: Transaction, situation: Situation) -> None:
+    """People know that what the transaction ended by never was."""
+    payout = None if situation.unproven is None else work.get(MPESA_DISBURSEMENTS, situation.unproven)
+    if payout is None or not payout.is_unproven:
+        raise DecisionNotPossible("M-Pesa has told of it meanwhile; look again.")
+    refute_payout(work, payout, OfTransaction(transaction), "people")
 
 
 def _accept(work: Work, transaction: Transaction, situation: Situation) -> None:

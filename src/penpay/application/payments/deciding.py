@@ -91,7 +91,12 @@ def review_held(work: Work, review_id: ReviewId) -> ReviewHeld:
     payout = None if subject.payout_id is None else work.get(MPESA_DISBURSEMENTS, subject.payout_id)
     if payout is None:
         return ReviewHeld(review, situation, None)
-    outflow = Outflow(id=payout.id, reference=payout.originator_conversation_id, state=payout.state)
+    outflow = Outflow(
+        id=payout.id,
+        reference=payout.originator_conversation_id,
+        state=payout.state,
+        is_unproven=payout.is_unproven,
+    )
     return ReviewHeld(review, situation, outflow)
 
 

@@ -326,3 +326,10 @@ def fail_payout(work: Work, disbursement: MpesaDisbursement, subject: PayoutSubj
     failed = disbursement.moved(EvidenceState.FAILED, work.now, due_at=None, code=code)
     work.put(MPESA_DISBURSEMENTS, failed.id, failed)
     subject.failed(work, failed, code)
+
+
+def refute_payout(work: Work, disbursement: MpesaDisbursement, subject: PayoutSubject, code: str) -> None:
+    """People have seen that M-Pesa never paid what its Result alone confirmed. Raises IllegalMove unless unproven."""
+    refuted = disbursement.refuted(work.now, code)
+    work.put(MPESA_DISBURSEMENTS, refuted.id, refuted)
+    subject.refuted(work, refuted, code)

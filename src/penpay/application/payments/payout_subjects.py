@@ -55,6 +55,10 @@ class RefundBooks(Protocol):
         """M-Pesa has paid nothing out and will not: its money is where it was, once."""
         ...
 
+    def refuted(self, work: Work, refund_id: UUID, code: str) -> None:
+        """People have seen that what was booked as paid out was not: its money is where it was, once."""
+        ...
+
     def charged(self, work: Work, reference: str, amount: Money) -> None:
         """M-Pesa has charged for the payout with this receipt: an expense of the business, once."""
         ...
@@ -76,6 +80,10 @@ class PayoutSubject(Protocol):
 
     def failed(self, work: Work, payout: MpesaDisbursement, code: str | None) -> None:
         """M-Pesa has paid nothing and will not."""
+        ...
+
+    def refuted(self, work: Work, payout: MpesaDisbursement, code: str) -> None:
+        """M-Pesa has not paid the phone, as was booked."""
         ...
 
     def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
@@ -142,6 +150,14 @@ class OfTransaction:
         if refund:
             open_review(work, transaction, ReviewReason.NOT_RETURNED, payout.amount, code=code)
 
+    def refuted(self, work: Work, payout: MpesaDisbursement, code: str) -> None:
+        """The shillings are the user's again, and people say where they go."""
+        withdrawal_postings.payout_refuted(work, reference=str(payout.id))
+        after, event = self.transaction.reopened(work.now, mpesa_disbursement_id=str(payout.id), code=code)
+        work.put(TRANSACTIONS, after.id, after)
+        work.record(event)
+        open_review(work, after, ReviewReason.NOT_RETURNED, payout.amount, code=code)
+
     def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
         """What M-Pesa takes later, from its account for charges."""
         withdrawal_postings.mpesa_charged(
@@ -182,6 +198,9 @@ class OfRefund:
 
     def failed(self, work: Work, payout: MpesaDisbursement, code: str | None) -> None:  # noqa: ARG002  (as above)
         self.refunds.failed(work, self.refund_id, code or "no_code")
+
+    def refuted(self, work: Work, payout: MpesaDisbursement, code: str) -> None:  # noqa: ARG002  (as above)
+        self.refunds.refuted(work, self.refund_id, code)
 
     def charged(self, work: Work, payout: MpesaDisbursement, amount: Money) -> None:
         self.refunds.charged(work, payout.receipt or str(payout.id), amount)

@@ -220,8 +220,17 @@ class ApplyResultHandler:
         """Not paid, by M-Pesa's own word: reversed and given back; after a Result that said paid, it is for people."""
         verified = replace(disbursement, verified_at=work.now)
         if disbursement.state is EvidenceState.CONFIRMED:
-            subject.question(work, disbursement, ReviewReason.CONTRADICTION, disbursement.amount, code=answer.status)
-            work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, work.now, due_at=None))
+            subject.question(
+                work,
+                disbursement,
+                ReviewReason.CONTRADICTION,
+                disbursement.amount,
+                code=answer.status,
+                mpesa_disbursement_id=str(disbursement.id),
+            )
+            # What it is booked as is not what M-Pesa says: it stays unproven.
+            told = disbursement.moved(disbursement.state, work.now, due_at=None)
+            work.put(MPESA_DISBURSEMENTS, told.id, told)
         elif disbursement.state is EvidenceState.FAILED:
             work.put(MPESA_DISBURSEMENTS, verified.id, verified.moved(verified.state, work.now, due_at=None))
         else:

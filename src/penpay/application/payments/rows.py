@@ -114,6 +114,12 @@ class Review:
     def is_open(self) -> bool:
         return self.resolved_at is None
 
+    @property
+    def payout_id(self) -> MpesaDisbursementId | None:
+        """The payout that it is about, where it is about one."""
+        told = self.facts.get("mpesa_disbursement_id")
+        return MpesaDisbursementId(UUID(told)) if isinstance(told, str) else None
+
     def resolved(self, by: str, at: datetime, *, decision: Decision) -> Review:
         """The review after a second person has agreed to this decision."""
         return replace(self, decision=decision, approved_by=by, resolved_at=at, version=self.version + 1)

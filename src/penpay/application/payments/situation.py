@@ -38,6 +38,8 @@ class Outflow:
     id: UUID
     reference: str
     state: EvidenceState
+    is_unproven: bool = False
+    """Of a payout: a Result alone has confirmed it."""
 
     @property
     def in_doubt(self) -> bool:
@@ -77,6 +79,11 @@ class Situation:
         return next((MpesaDisbursementId(one.id) for one in self.disbursements if one.in_doubt), None)
 
     @property
+    def unproven(self) -> MpesaDisbursementId | None:
+        """The payout that the transaction ended by and that M-Pesa did not confirm when it was asked."""
+        return next((MpesaDisbursementId(one.id) for one in self.disbursements if one.is_unproven), None)
+
+    @property
     def debit_in_doubt(self) -> DerivWithdrawalId | None:
         return DerivWithdrawalId(self.debit.id) if self.debit is not None and self.debit.in_doubt else None
 
@@ -102,7 +109,7 @@ class ReviewSubject:
     def payout_id(self) -> MpesaDisbursementId | None:
         """The payout of a refund of Collections that people are asked about."""
         subject_id, reason = self.key
-        is_payout = self.transaction_id is None and reason is ReviewReason.DISBURSEMENT_UNRESOLVED
+        is_payout = self.transaction_id is None and reason is not ReviewReason.UNMATCHED_CREDIT
         return MpesaDisbursementId(subject_id) if is_payout else None
 
 
@@ -119,10 +126,13 @@ def options(review: Review, situation: Situation | None, payout: Outflow | None 
     if situation is None:
         if payout is not None and payout.in_doubt:
             return frozenset({Decision.IT_ARRIVED, Decision.IT_DID_NOT})
+        if payout is not None and payout.is_unproven and review.payout_id == payout.id:
+            return frozenset({Decision.ACCEPT, Decision.IT_DID_NOT})
         unexplained = review.reason is ReviewReason.UNMATCHED_CREDIT
         return frozenset({Decision.OWNERS, Decision.ACCEPT} if unexplained else {Decision.ACCEPT})
     if situation.status is not TransactionStatus.IN_REVIEW:
-        return frozenset({Decision.ACCEPT})
+        about_payout = situation.unproven is not None and review.payout_id == situation.unproven
+        return frozenset({Decision.ACCEPT, Decision.IT_DID_NOT} if about_payout else {Decision.ACCEPT})
     found = _about_doubts(situation)
     if not found and not situation.moves:
         found = _of_deposit(situation) if situation.type is TransactionType.DEPOSIT else _of_withdrawal(situation)

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from penpay.application.shared.unit_of_work import Footprint, Work
-from penpay.application.wallet.ledger import ACCOUNTS, JOURNALS, post
+from penpay.application.wallet.ledger import ACCOUNTS, JOURNALS, post, reverse
 from penpay.domain.shared.money import Currency, Money
 from penpay.domain.wallet.journal import Line, credit, debit
 
@@ -200,6 +200,16 @@ def refund_paid(work: Work, *, refund: UUID, amount: Money) -> UUID:
 def refund_failed(work: Work, *, refund: UUID, amount: Money, to: str) -> UUID:
     """M-Pesa has paid nothing out: the money is where it was."""
     return _post(work, REFUND_FAILED, str(refund), [debit(REFUNDS_IN_FLIGHT, amount), credit(to, amount)])
+
+
+def refund_refuted_footprint(footprint: Footprint, refunds: Iterable[UUID]) -> Footprint:
+    """The journals that `refund_refuted` looks at."""
+    return footprint.add(JOURNALS, *((REFUND_PAID, str(refund)) for refund in refunds))
+
+
+def refund_refuted(work: Work, *, refund: UUID) -> None:
+    """M-Pesa has not paid a refund out, as was booked: it is as before."""
+    reverse(work, REFUND_PAID, str(refund), happened_at=work.now)
 
 
 def charge_of(work: Work, receipt: str) -> Money | None:

@@ -117,6 +117,12 @@ def payout_failed(work: Work, *, reference: str) -> None:
     reverse(work, PAYOUT_INTENDED, reference, happened_at=work.now)
 
 
+def payout_refuted(work: Work, *, reference: str) -> None:
+    """What was booked as paid was not: the shillings are the user's again. The footprint names both journals."""
+    reverse(work, PAYOUT_CONFIRMED, reference, happened_at=work.now)
+    reverse(work, PAYOUT_INTENDED, reference, happened_at=work.now)
+
+
 def mpesa_charged(work: Work, *, transaction: TransactionId | None, reference: str, amount: Money) -> None:
     """A payout has cost us a fee, which M-Pesa takes later; once for each, the footprint must name the journal."""
     if work.get(JOURNALS, (MPESA_CHARGE, reference)) is not None:

@@ -1,7 +1,8 @@
 """Money that left the PayBill account, as M-Pesa tells it: known by its receipt, accounted for once.
 
 UNEXPLAINED ─→ BANK, CHARGE, EXPENSE or OWNER, and from each of these to any other of them, by people. All of them and
-UNEXPLAINED ─→ REFUND, PAYOUT or REVERSAL, which are final: the books know that money by another name already.
+UNEXPLAINED ─→ REFUND, PAYOUT or REVERSAL, which are final: the books know that money by another name already. Only a
+refund that people refute gives its receipt back.
 """
 
 from __future__ import annotations
@@ -109,6 +110,10 @@ class Outflow:
         self._require_open()
         linked = linked_receipt or self.linked_receipt
         return replace(self, use=use, reason=None, linked_receipt=linked, version=self.version + 1)
+
+    def reopened(self) -> Outflow:
+        """Unexplained again, since the refund or payout it was taken for has not been made under this receipt."""
+        return replace(self, use=OutflowUse.UNEXPLAINED, reason=OutflowReason.UNKNOWN_RECEIPT, version=self.version + 1)
 
     def event(self, name: str, **facts: Fact) -> DomainEvent:
         """An event about the outflow as it is now; its version is the sequence."""

@@ -1,6 +1,7 @@
 """Giving money back: one person proposes it, another approves it, and then M-Pesa pays it out or does not.
 
 PROPOSED ─→ APPROVED | REJECTED; APPROVED ─→ PAID | FAILED. From approval on the money can be used for nothing else.
+PAID ─→ FAILED where people find that M-Pesa never paid what its Result alone told.
 """
 
 from __future__ import annotations
@@ -66,6 +67,18 @@ class Refund:
         """The refund after M-Pesa has said that nothing was paid out. Raises RefundDecided."""
         self._require(RefundState.APPROVED)
         return replace(self, state=RefundState.FAILED, failure_code=code, ended_at=at, version=self.version + 1)
+
+    def refuted(self, code: str, at: datetime) -> Refund:
+        """The refund after people have seen that it was not paid out, under any receipt. Raises RefundDecided."""
+        self._require(RefundState.PAID)
+        return replace(
+            self,
+            state=RefundState.FAILED,
+            receipt=None,
+            failure_code=code,
+            ended_at=at,
+            version=self.version + 1,
+        )
 
     def event(self, name: str, **facts: Fact) -> DomainEvent:
         """An event about the refund as it is now; its version is the sequence."""

@@ -6,7 +6,8 @@
      └─(somebody tells of what we have not sent)──▲
 
 The move to SENDING is a commit of its own under a growing fence: the only licence to send. CONFIRMED and FAILED are
-final; whatever contradicts them opens a review. Only listed answers mean FAILED, silence never does.
+final; whatever contradicts them opens a review. Only listed answers mean FAILED, silence never does. What nothing but
+a Result has confirmed people may still refute.
 """
 
 from __future__ import annotations
@@ -249,6 +250,22 @@ class MpesaDisbursement(Evidence):
     """The question that is out; the Result of any other is not listened to."""
     verified_at: datetime | None = None
     """When the answer to our own question confirmed what became of it."""
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether a Result said that it was paid, and M-Pesa, asked by us, did not; it is asked no more."""
+        return self.state is EvidenceState.CONFIRMED and self.verified_at is None and self.due_at is None
+
+    def refuted(self, at: datetime, code: str) -> MpesaDisbursement:
+        """The payout, FAILED after all: people have seen that what the Result told, receipt and all, was not so.
+
+        Raises IllegalMove unless it is unproven.
+        """
+        if not self.is_unproven:
+            raise IllegalMove(state=self.state.value, to=EvidenceState.FAILED.value)
+        return replace(
+            self, state=EvidenceState.FAILED, code=code, receipt=None, decided_at=at, version=self.version + 1
+        )
 
     @property
     def open_outflow_of(self) -> TransactionId | None:

@@ -17,6 +17,7 @@ A withdrawal:
 What cannot be finished goes back: a deposit too, from AWAITING_DERIV_CONFIRMATION by RETURNING to REVERSED.
 
 COMPLETED, FAILED and REVERSED are terminal. IN_REVIEW waits for people; money it concerns is named by its review.
+Where people find that the payout it ended by was never made, COMPLETED and REVERSED are IN_REVIEW again.
 """
 
 from __future__ import annotations
@@ -100,15 +101,16 @@ ALLOWED: Final[Mapping[TransactionStatus, frozenset[TransactionStatus]]] = Mappi
                 _S.REVERSED,
             }
         ),
-        _S.COMPLETED: frozenset({_S.REVERSED}),
+        _S.COMPLETED: frozenset({_S.IN_REVIEW}),
         _S.FAILED: frozenset(),
-        _S.REVERSED: frozenset(),
+        _S.REVERSED: frozenset({_S.IN_REVIEW}),
     }
 )
 
 AGGREGATE: Final = "Transaction"
 CREATED: Final = "TransactionCreated"
 REQUOTED: Final = "WithdrawalRequoted"
+PAYOUT_REFUTED: Final = "PayoutRefuted"
 _LEARNED: Final = ("receipt", "failure_code", "recovered_by")
 """Fields that a move's facts of these names fill."""
 
@@ -162,6 +164,14 @@ class Transaction:
             raise IllegalMove(status=self.status.value, to=to.value)
         return self._noted(event, to, at, facts)
 
+    def reopened(self, at: datetime, **facts: Fact) -> tuple[Transaction, DomainEvent]:
+        """In review again, and the event that says so, since the payout by which it ended was never made.
+
+        A withdrawal's receipt was that payout's and is forgotten. Raises IllegalMove unless it has ended by one.
+        """
+        after, event = self.moved(PAYOUT_REFUTED, TransactionStatus.IN_REVIEW, at, **facts)
+        return _without_payout(after), event
+
     def requoted(self, rate: LockedRate, quote: WithdrawalQuote, at: datetime) -> tuple[Transaction, DomainEvent]:
         """The withdrawal at another rate, and the event that says so."""
         after, event = self._noted(REQUOTED, self.status, at, _priced(rate, quote))
@@ -174,6 +184,11 @@ class Transaction:
         after = replace(self, status=status, updated_at=at, version=self.version + 1, **known)  # type: ignore[arg-type]  # the three are text
         payload = {"status": status.value, "at": at.isoformat(), **facts}
         return after, DomainEvent(event, AGGREGATE, self.id, after.version, payload)
+
+
+def _without_payout(transaction: Transaction) -> Transaction:
+    """What was learned from a payout, forgotten. A deposit's receipt is its payer's, and stays."""
+    return transaction if transaction.type is TransactionType.DEPOSIT else replace(transaction, receipt=None)
 
 
 def create_transaction(
@@ -307,4 +322,5 @@ def _followed(before: Transaction, event: DomainEvent) -> Transaction:
     known: dict[str, Any] = {name: told[name] for name in _LEARNED if told.get(name)}
     if event.name == REQUOTED:
         known |= _price_told(before.type, told)
-    return replace(before, status=status, updated_at=at, version=event.sequence, **known)
+    after = replace(before, status=status, updated_at=at, version=event.sequence, **known)
+    return _without_payout(after) if event.name == PAYOUT_REFUTED else after

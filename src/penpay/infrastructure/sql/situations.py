@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, Table, case, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, and_, case, false, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penpay.application.payments.queries import ReviewCase, ReviewPage, ReviewState
@@ -41,6 +41,13 @@ from penpay.infrastructure.sql.types import Identifier
 from penpay.infrastructure.sql.unit_of_work import fetch, for_update
 
 _CONVERSIONS: Final = (DEPOSIT_CONVERTED, WITHDRAWAL_CONVERTED)
+_UNPROVEN: Final = and_(
+    mpesa_disbursements.c.state == EvidenceState.CONFIRMED.value,
+    mpesa_disbursements.c.verified_at.is_(None),
+    mpesa_disbursements.c.due_at.is_(None),
+)
+"""`MpesaDisbursement.is_unproven`, to the database."""
+_NEVER: Final = false()
 _UNDONE: Final = tuple(f"{kind}.reversed" for kind in _CONVERSIONS)
 
 
@@ -72,7 +79,7 @@ async def situations(connection: AsyncConnection, keys: Collection[TransactionId
     """The situations of these transactions, as the connection sees them."""
     money, kinds = await _money(connection, keys), await _kinds(connection, keys)
     transfers = await _outflows(connection, deriv_transfers, deriv_transfers.c.reference, keys)
-    payouts = await _outflows(connection, mpesa_disbursements, mpesa_disbursements.c.id, keys)
+    payouts = await _outflows(connection, mpesa_disbursements, mpesa_disbursements.c.id, keys, _UNPROVEN)
     debits = await _outflows(connection, deriv_withdrawals, deriv_withdrawals.c.reference, keys)
     counted = (
         select(reviews.c.transaction_id, func.count())
@@ -134,16 +141,27 @@ async def _kinds(connection: AsyncConnection, keys: Collection[TransactionId]) -
 
 
 async def _outflows(
-    connection: AsyncConnection, table: Table, reference: Any, keys: Collection[TransactionId]
+    connection: AsyncConnection,
+    table: Table,
+    reference: Any,
+    keys: Collection[TransactionId],
+    unproven: ColumnElement[bool] = _NEVER,
 ) -> Mapping[UUID, list[Outflow]]:
     statement: Select[Any] = (
-        select(table.c.id, table.c.subject_id, table.c.state, reference.label("named"))
+        select(table.c.id, table.c.subject_id, table.c.state, reference.label("named"), unproven.label("unproven"))
         .where(table.c.subject_id.in_(keys))
         .order_by(table.c.id)
     )
     found: defaultdict[UUID, list[Outflow]] = defaultdict(list)
     for row in await fetch(connection, statement):
-        found[row.subject_id].append(Outflow(id=row.id, reference=str(row.named), state=EvidenceState(row.state)))
+        found[row.subject_id].append(
+            Outflow(
+                id=row.id,
+                reference=str(row.named),
+                state=EvidenceState(row.state),
+                is_unproven=bool(row.unproven),
+            )
+        )
     return found
 
 
@@ -154,9 +172,15 @@ async def _payouts(connection: AsyncConnection, found: Collection[Review]) -> Ma
     if not asked:
         return {}
     table = mpesa_disbursements.c
-    statement = select(table.id, table.originator_conversation_id, table.state).where(table.id.in_(asked))
+    columns = (table.id, table.originator_conversation_id, table.state, _UNPROVEN.label("unproven"))
+    statement = select(*columns).where(table.id.in_(asked))
     known = {
-        row.id: Outflow(id=row.id, reference=row.originator_conversation_id, state=EvidenceState(row.state))
+        row.id: Outflow(
+            id=row.id,
+            reference=row.originator_conversation_id,
+            state=EvidenceState(row.state),
+            is_unproven=bool(row.unproven),
+        )
         for row in await fetch(connection, statement)
     }
     return {review: known[payout] for review, payout in wanted.items() if payout is not None and payout in known}
