@@ -55,6 +55,7 @@ def test_a_calm_withdrawal_reaches_its_end(simulator: Simulator) -> None:
         ((Hazard.PAYOUT_FAILED,), "status AWAITING_MPESA_DISBURSEMENT → RETURNING"),
         ((Hazard.FORGED_RESULT, Hazard.CALLBACK_REPEATED), "webhook CONTRADICTS"),
         ((Hazard.STRANGE_CREDIT,), "decision OWNERS"),
+        ((Hazard.FORGED_RESULT, Hazard.PAYOUT_FAILED), "status COMPLETED → IN_REVIEW"),
     ],
 )
 def test_withdrawals_live_through_what_goes_wrong(

@@ -132,6 +132,11 @@ class Books:
         """The others."""
         return (payment for payment in self.payments() if not payment.is_deposit)
 
+    def is_reopened(self, transaction_id: str) -> bool:
+        """Whether people have found that the payout by which it ended was never made."""
+        refuted = self.ours("SELECT aggregate_id FROM domain_events WHERE name = 'PayoutRefuted'")
+        return any(identifier(row["aggregate_id"]) == transaction_id for row in refuted)
+
     def paid_out(self) -> list[Row]:
         """What M-Pesa has paid to phones from our number, with the OriginatorConversationID it was asked for under."""
         return self.operators(_PAID_OUT)

@@ -51,14 +51,18 @@ _ANSWERS: Final[Mapping[str, tuple[str, type[StrEnum]]]] = {
 def watch(database: Path) -> None:
     """Have this database, and every copy of it, write down how evidence moves."""
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("CREATE TABLE simulated_moves (origin TEXT NOT NULL, state TEXT NOT NULL)")
+        connection.execute(
+            "CREATE TABLE simulated_moves (evidence BLOB NOT NULL, origin TEXT NOT NULL, state TEXT NOT NULL)"
+        )
         for table in ("mpesa_requests", "deriv_transfers", "deriv_withdrawals", "mpesa_disbursements"):
             note = "BEGIN INSERT INTO simulated_moves VALUES"
             connection.execute(
-                f"CREATE TRIGGER {table}_begins AFTER INSERT ON {table} {note} ('{BEFORE_THE_FIRST}', NEW.state); END"
+                f"CREATE TRIGGER {table}_begins AFTER INSERT ON {table} {note}"
+                f" (NEW.id, '{BEFORE_THE_FIRST}', NEW.state); END"
             )
             connection.execute(
-                f"CREATE TRIGGER {table}_moves AFTER UPDATE OF state ON {table} {note} (OLD.state, NEW.state); END"
+                f"CREATE TRIGGER {table}_moves AFTER UPDATE OF state ON {table} {note}"
+                " (NEW.id, OLD.state, NEW.state); END"
             )
 
 

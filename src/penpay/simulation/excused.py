@@ -57,6 +57,7 @@ _JUSTIFIED: Final[Mapping[str, Collection[Hazard]]] = {
     },
     "NOT_RETURNED": {
         *(H.DERIV_REFUSES, H.AGENT_EMPTY, H.FORCED_RESULT, H.PAYOUT_FAILED, H.PAYOUT_FLOAT, H.STATUS_SPOILT),
+        H.FORGED_RESULT,
     },
 }
 """By reason: the faults one of which must have struck; a review without cause is work for nobody's good."""

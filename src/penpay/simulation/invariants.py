@@ -230,10 +230,20 @@ def _final(world: World, books: Books) -> Iterator[str]:
         failed = [request["account_reference"] for request in payment.requests if request["state"] == "FAILED"]
         if not payment.reviews and any(world.oracle.paid_cents[reference] for reference in failed):
             yield f"I6: a push has failed, was paid, and nobody looks ({payment.about})"
+    refuted = {row[0] for row in books.ours(_BY_PEOPLE)}
     for row in books.ours("SELECT * FROM simulated_moves WHERE origin IN ('CONFIRMED', 'FAILED') AND state <> origin"):
-        yield f"I6: what was {row['origin']} has become {row['state']}"
+        if row["state"] != "FAILED" or row["evidence"] not in refuted:
+            yield f"I6: what was {row['origin']} has become {row['state']}"
+    (approved,) = books.ours(_FOUND_NOT_TO_BE)
+    if len(refuted) > approved[0]:
+        yield f"I6: {len(refuted)} payouts have not been made, and people have found that of {approved[0]}"
     for path in world.oracle.strange:
         yield f"I9: a callback was taken at an address we never gave out, ending in {path[-1]}"
+
+
+_BY_PEOPLE: Final = "SELECT id FROM mpesa_disbursements WHERE state = 'FAILED' AND code = 'people'"
+_FOUND_NOT_TO_BE: Final = """SELECT count(*) FROM audit_logs
+    WHERE action = 'review.approved' AND facts ->> 'decision' = 'IT_DID_NOT'"""
 
 
 def _decided(world: World, books: Books) -> Iterator[str]:

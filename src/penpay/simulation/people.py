@@ -37,7 +37,7 @@ _RANK: Final[Mapping[str, int]] = {
     "FAILED": 6,
     "REVERSED": 6,
 }
-"""How far a status is; what a user sees never goes back."""
+"""How far a status is; what a user sees never goes back, but from an end that never was."""
 _TRIES: Final = 12
 _OUT_OF_RANGE: Final = "amount_out_of_range"
 _BAD: Final[tuple[dict[str, object], ...]] = (
@@ -89,9 +89,10 @@ class Users:
         notes: Notes,
         oracle: Oracle,
         limits_cents: tuple[int, int],
+        is_reopened: Callable[[str], bool],
         script: Script | None = None,
     ) -> None:
-        """`limits_cents`: the least and the most that may be asked for, in USD."""
+        """`limits_cents`: the least and the most that may be asked for, in USD; `is_reopened`: of `Books`."""
         self._client = client
         self._chance = chance
         self._profile = profile
@@ -99,6 +100,7 @@ class Users:
         self._notes = notes
         self._oracle = oracle
         self._limits_cents = limits_cents
+        self._is_reopened = is_reopened
         self._script = script
         self.promises = Promises()
         self._has_staff = bool(profile.level(Hazard.WITHDRAWALS))
@@ -224,7 +226,8 @@ class Users:
         status = str(_object(answer.content)["status"])
         before = self.promises.transactions.get(transaction_id, "PENDING")
         sent_on = before == "IN_REVIEW" and status == "AWAITING_DERIV_CONFIRMATION" and self._has_staff
-        if (_RANK[status] < _RANK[before] and not sent_on) or (before in _ENDED and status not in {before, "REVERSED"}):
+        is_over = before in _ENDED and status != before and not self._is_reopened(transaction_id)
+        if (_RANK[status] < _RANK[before] and not sent_on and before not in _ENDED) or is_over:
             self.promises.broken.append(f"I12: {transaction_id} was {before} and is {status}")
         self.promises.transactions[transaction_id] = status
 

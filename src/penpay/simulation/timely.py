@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from penpay.application.payments.policy import (
+    PAID_WITHIN,
     PAYMENT_UNRESOLVED_AFTER,
     QUERY_BACKOFF_SECONDS,
     STATEMENT_UNREADABLE_AFTER,
@@ -31,11 +32,11 @@ _STEPS: Final = 20
 
 def neither_early_nor_late(world: World, books: Books) -> Iterator[str]:
     """I7: what needs no people ends soon after the last fault; people are asked in time, and not before it is due."""
-    at_most = enough(world)
+    usual = enough(world)
     for payment in books.deposits():
         if payment.payouts or payment.decisions:
             continue  # paying back takes a road of its own, and people take their time
-        begun = _begun(world, payment)
+        begun, at_most = _begun(world, payment), usual + _until_listed(payment)
         if payment.status in _ENDED and (took := settled_at(books, payment) - begun) > at_most:
             yield f"I7: ended {took} after the last fault, {at_most} would do ({payment.about})"
         for review in payment.reviews:
@@ -55,6 +56,15 @@ def _begun(world: World, payment: Payment) -> datetime:
     told = (world.oracle.told_us.get(request["account_reference"], 0) for request in payment.requests)
     true = world.loop.begins_at + timedelta(microseconds=max(world.healed_us, *told, 0))
     return max(true, moment(payment.transaction["created_at"]))
+
+
+def _until_listed(payment: Payment) -> timedelta:
+    """How much longer a push may take whose id our own call was never told.
+
+    An answer that it has failed may be another push's: it counts once M-Pesa's list is whole.
+    """
+    is_certain = all(request["merchant_request_id"] is not None for request in payment.requests)
+    return timedelta(0) if is_certain else PAID_WITHIN
 
 
 def enough(world: World) -> timedelta:

@@ -283,19 +283,13 @@ class World:
         self.network.hosts[("127.0.0.1", DARAJA_PORT)] = Host([(self._sandbox_process, self.sandbox.daraja.app)])
         self.network.deriv_process = self._sandbox_process
         self.network.deriv_connect = lambda: self.sandbox.deriv.connect_in_memory("1089")
+        daraja, deriv = self.sandbox.daraja.faults, self.sandbox.deriv_faults
         if self.script is None:
-            break_daraja(
-                self.sandbox.daraja.faults, self.profile, self.chance("daraja faults"), self, comes_late=self._expect
-            )
-            break_deriv(
-                self.sandbox.deriv_faults,
-                self.profile,
-                self.chance("deriv faults"),
-                self,
-                is_agent_empty=lambda: self.is_agent_empty,
-            )
+            break_daraja(daraja, self.profile, self.chance("daraja faults"), self, comes_late=self._expect)
+            chance = self.chance("deriv faults")
+            break_deriv(deriv, self.profile, chance, self, is_agent_empty=lambda: self.is_agent_empty)
         else:
-            self.script.lay_down(self.sandbox.daraja.faults, self.sandbox.deriv_faults)
+            self.script.lay_down(daraja, deriv)
         self.users = Users(
             client=self.network.client(),
             chance=self.chance("users"),
@@ -304,6 +298,7 @@ class World:
             notes=self,
             oracle=self.oracle,
             limits_cents=(self.settings.deposit_min_usd_cents, self.settings.deposit_max_usd_cents),
+            is_reopened=self.books.is_reopened,
             script=self.script,
         )
         for slot in range(self.profile.processes):

@@ -104,6 +104,20 @@ async def test_without_a_statement_nothing_is_said(answer: dict[str, Any] | None
             await lookup.find_transfers(connection, ["PX1"], since=START)
 
 
+@pytest.mark.parametrize(
+    ("code", "is_open"), [("AuthorizationRequired", False), ("InvalidToken", False), ("RateLimit", True)]
+)
+async def test_a_statement_refused_for_want_of_an_authorize_ends_the_session(code: str, *, is_open: bool) -> None:
+    """Or else a session whose token was revoked would be asked for statements for ever, and hear of no credit."""
+    clock = WaitingClock()
+    async with scripted(clock=clock) as (connection, script, _):
+        script.answer = lambda _: {"error": {"code": code, "message": "Please log in."}}
+        with pytest.raises(StatementUnavailable):
+            await statement(clock).credits(connection, since=START)
+
+        assert is_open is connection.is_open
+
+
 async def test_credits_come_oldest_first_and_without_debits() -> None:
     """A gap-fill tells what happened in the order it happened."""
     clock = WaitingClock()

@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from penpay.application.shared.ports import Clock
+from penpay.domain.deriv.verdicts import SESSION_LOST
 from penpay.infrastructure.deriv.wire import BadFrame, Frame, Request, decode, encode, error_of
 
 _log = logging.getLogger(__name__)
@@ -177,6 +178,11 @@ class DerivConnection:
             self.end_reason = reason
             self._is_retiring = True
             self._end_if_retired()
+
+    def retire_if_lost(self, code: str) -> None:
+        """Retire when Deriv has refused a call with this code because it wants a new authorize first."""
+        if code in SESSION_LOST:
+            self.retire(f"Deriv wants a new authorize: {code}")
 
     def _end_if_retired(self) -> None:
         if self._is_retiring and not self._waiting:

@@ -182,7 +182,7 @@ class Statement:
         self._called_at_ms = self._clock.monotonic_ms()
         try:
             frame = await connection.call(request, within_ms=self._answer_within_ms)
-            return _transactions(frame)
+            return _transactions(connection, frame)
         except (NoAnswer, BadFrame) as failed:
             raise StatementUnavailable(f"The statement cannot be read now: {failed}") from None
 
@@ -194,9 +194,11 @@ class Statement:
                 await self._clock.sleep(rest)
 
 
-def _transactions(frame: Frame) -> list[object]:
+def _transactions(connection: DerivConnection, frame: Frame) -> list[object]:
     error = error_of(frame)
     if error is not None:
+        # Where nothing but statements is asked for, nobody else would learn that the session is lost.
+        connection.retire_if_lost(error[0])
         raise StatementUnavailable(f"The statement is refused now: {error[0]}")
     rows = part(frame, "statement").get("transactions")
     if not isinstance(rows, list):

@@ -10,7 +10,6 @@ from penpay.domain.deriv.gateway import TransferAnswer, TransferOutcome, Transfe
 from penpay.domain.deriv.login_id import DerivLoginId
 from penpay.domain.deriv.verdicts import (
     RATE_LIMITED,
-    SESSION_LOST,
     Verdict,
     verdict_on_dry_run_refusal,
     verdict_on_refusal,
@@ -111,8 +110,7 @@ class TransferExecutor:
 
     def _refused(self, connection: DerivConnection, error: tuple[str, str], verdict: Verdict) -> TransferAnswer:
         code, message = error
-        if code in SESSION_LOST:
-            connection.retire(f"Deriv wants a new authorize: {code}")
+        connection.retire_if_lost(code)
         if code == RATE_LIMITED and verdict.retry_after_ms is not None:
             # A dry run and a call for each: were many to begin together again, all might spend theirs on dry runs.
             self._turns.narrow()

@@ -260,6 +260,8 @@ class Business:
             wish = self._reversals.get(receipt)
             if receipt not in self._undone and (wish is None or not wish.is_done):
                 await self._enter(receipt)
+        if self.paying is not None:
+            await self.paying.finish()
 
     async def _pulled(self) -> None:
         """Wait until somebody has read the list who began after everything was repaired."""

@@ -12,6 +12,7 @@ from penpay.simulation.template import SHORT_CODE
 from penpay.simulation.withdrawals.forger import ResultForger
 from penpay.simulation.withdrawals.opening import copy_key, settings_of
 from penpay.simulation.withdrawals.providers import break_payouts
+from penpay.simulation.withdrawals.staff import Staff
 from penpay.simulation.withdrawals.tally import Tally
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ class PayingOut:
     def __init__(self, world: World) -> None:
         self._world = world
         self._is_alone = not world.profile.level(Hazard.WITHDRAWALS)
+        self._deciders: Staff | None = None
         if self._is_alone:
             copy_key(world.template.folder, world.folder)
             world.settings = settings_of(world.settings, world.folder)
-            world.oracle.payouts = Tally(world.oracle.now_us)
+            world.oracle.payouts = tally = Tally(world.oracle.now_us)
+            self._deciders = Staff(world, tally)
 
     @property
     def is_alone(self) -> bool:
@@ -58,13 +61,21 @@ class PayingOut:
         return tally
 
     def begin(self) -> list[asyncio.Task[None]]:
-        """Let things go wrong, and somebody forge; what is returned is to be cancelled."""
+        """Let things go wrong, somebody forge and people decide; what is returned is to be cancelled."""
         world = self._world
-        if not self._is_alone:
+        if self._deciders is None:
             return []
         chance = world.chance("business/providers")
         break_payouts(world.sandbox.daraja.faults, world.profile, chance, world.nemesis, world)
-        return [world.loop.start(ResultForger(world, self.tally).live(), None, "result forger")]
+        return [
+            world.loop.start(ResultForger(world, self.tally).live(), None, "result forger"),
+            world.loop.start(self._deciders.live(), None, "staff"),
+        ]
+
+    async def finish(self) -> None:
+        """Once everything works and is quiet, what waits for people is decided."""
+        if self._deciders is not None:
+            await self._deciders.finish()
 
     async def fund(self) -> None:
         """Our PayBill gets what it pays out of, or less than that."""

@@ -20,6 +20,7 @@ async def paid_back(paying: PayingOut, phones: Mapping[str, str], books: Books) 
     broken = list(_refunds(paying, phones, books))
     if paying.is_alone:
         broken.extend(_strangers(paying, books))
+        broken.extend(finding.replace("W5", "K13") for finding in paying.tally.broken)
         broken.extend(finding.replace("W8", "K13") for finding in await kept_as_told(paying.world, paying.tally))
         again = await told_again(paying.world, paying.tally, books)
         broken.extend(finding.replace("W8", "K13") for finding in again)

@@ -12,6 +12,7 @@ from penpay.simulation.mutants.committing import COMMITTING
 from penpay.simulation.mutants.enduring import ENDURING
 from penpay.simulation.mutants.operating import OPERATING
 from penpay.simulation.mutants.planting import Mutant
+from penpay.simulation.mutants.refuting import REFUTING
 from penpay.simulation.mutants.sending import SENDING
 from penpay.simulation.mutants.serving import SERVING
 from penpay.simulation.mutants.telling import TELLING
@@ -30,6 +31,7 @@ _EVERY: Final = (
     *COLLECTING,
     *TRADING,
     *WITHDRAWING,
+    *REFUTING,
     *IDENTITY,
 )
 _BY_NAME_ONLY: Final = frozenset({"refund_approved_by_proposer", "stale_look_up_accepted", "till_push_sent_again"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,11 +25,11 @@ from penpay.domain.collections.recurring import RecurringInvoice
 from penpay.domain.collections.reference import SuspenseReason, choose
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.collections.shift import Shift
-from penpay.simulation.mutants.planting import Function, Mutant, Replacement
+from penpay.simulation.mutants.planting import Function, Hunt, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
 _MUCH: Final = Level.EXTREME
-_USED: Final[Mapping[Hazard, Level]] = {Hazard.COLLECTIONS: Level.EXTREME}
+_mutant: Final = Hunt(hazards={Hazard.COLLECTIONS: Level.EXTREME}, within=20).mutant
 
 
 def _under_another_receipt(told: Any, work: Any) -> Any:
@@ -193,25 +192,6 @@ def _left_again(right: Function) -> Function:
         return booked
 
     return handle
-
-
-def _mutant(
-    name: str,
-    bug: str,
-    breaks: tuple[str, ...],
-    replaced: Replacement,
-    *,
-    hazards: Mapping[Hazard, Level] | None = None,
-    within: int = 20,
-) -> Mutant:
-    return Mutant(
-        name=name,
-        bug=bug,
-        breaks=breaks,
-        within=within,
-        replacements=(replaced,),
-        hazards={**_USED, **(hazards or {})},
-    )
 
 
 COLLECTING: Final[tuple[Mutant, ...]] = (

@@ -79,6 +79,35 @@ class Mutant:
             yield planted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunt:
+    """What the planted bugs of one kind have in common: the world they are hunted in."""
+
+    hazards: Mapping[Hazard, Level]
+    within: int
+    alone: bool = False
+
+    def mutant(
+        self,
+        name: str,
+        bug: str,
+        breaks: tuple[str, ...],
+        *replaced: Replacement,
+        hazards: Mapping[Hazard, Level] | None = None,
+        within: int | None = None,
+    ) -> Mutant:
+        """One of them; `hazards` go wrong beside those of all, and `within` counts instead of theirs."""
+        return Mutant(
+            name=name,
+            bug=bug,
+            breaks=breaks,
+            within=within or self.within,
+            replacements=replaced,
+            hazards={**self.hazards, **(hazards or {})},
+            alone=self.alone,
+        )
+
+
 def _wrong(one: Replacement, planted: Planted) -> Any:
     """What stands in the place of the right one, of the same kind: a function, a static method or a property."""
 

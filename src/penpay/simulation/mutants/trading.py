@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,10 +16,11 @@ from penpay.domain.collections.reminder import Reminder
 from penpay.domain.mpesa.gateway import CallOutcome, PaymentOutcome, PushOutcome
 from penpay.domain.mpesa.verdicts_results import ResultOutcome
 from penpay.domain.shared.money import Currency, Money
-from penpay.simulation.mutants.planting import Function, Mutant, Replacement
+from penpay.simulation.mutants.planting import Function, Hunt, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 
 _MUCH: Final = Level.EXTREME
+_mutant: Final = Hunt(hazards={Hazard.COLLECTIONS: Level.EXTREME}, within=30, alone=True).mutant
 _ABOVE_ALL: Final = Money(10**12, Currency.KES)
 
 
@@ -102,25 +102,6 @@ def _named_by_try(right: Function) -> Function:
         return f"{right(self)}.{self.attempts}"
 
     return message_id
-
-
-def _mutant(
-    name: str,
-    bug: str,
-    breaks: tuple[str, ...],
-    *replaced: Replacement,
-    hazards: Mapping[Hazard, Level] | None = None,
-    within: int = 30,
-) -> Mutant:
-    return Mutant(
-        name=name,
-        bug=bug,
-        breaks=breaks,
-        within=within,
-        replacements=replaced,
-        hazards={Hazard.COLLECTIONS: Level.EXTREME, **(hazards or {})},
-        alone=True,
-    )
 
 
 TRADING: Final[tuple[Mutant, ...]] = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -29,12 +28,12 @@ from penpay.domain.shared.errors import OwnProposal
 from penpay.domain.shared.ids import MpesaDisbursementId
 from penpay.domain.shared.locked_rate import WithdrawalQuote
 from penpay.domain.shared.money import Money
-from penpay.simulation.mutants.planting import Function, Mutant, Replacement
+from penpay.simulation.mutants.planting import Function, Hunt, Mutant, Replacement
 from penpay.simulation.profile import Hazard, Level
 from penpay.workers.mpesa_disbursement import MpesaDisbursementWorker
 
 _MUCH: Final = Level.EXTREME
-_USED: Final[Mapping[Hazard, Level]] = {Hazard.WITHDRAWALS: Level.EXTREME}
+_mutant: Final = Hunt(hazards={Hazard.WITHDRAWALS: Level.EXTREME}, within=20, alone=True).mutant
 
 
 def _new_id(right: Function) -> Function:
@@ -191,26 +190,6 @@ def _nothing(_: Function) -> Function:
         return
 
     return did
-
-
-def _mutant(
-    name: str,
-    bug: str,
-    breaks: tuple[str, ...],
-    *replaced: Replacement,
-    hazards: Mapping[Hazard, Level] | None = None,
-    within: int = 20,
-) -> Mutant:
-    """In a world in which nothing else goes wrong."""
-    return Mutant(
-        name=name,
-        bug=bug,
-        breaks=breaks,
-        within=within,
-        replacements=replaced,
-        hazards={**_USED, **(hazards or {})},
-        alone=True,
-    )
 
 
 WITHDRAWING: Final[tuple[Mutant, ...]] = (

@@ -7,6 +7,7 @@ come where it should.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -91,11 +92,11 @@ class Staff:
     # -- what to decide
 
     def _choice(self, case: ReviewCase, *, waited: bool) -> Decision | None:
-        possible = options(case.review, case.situation)
+        possible = options(case.review, case.situation, case.payout)
         if not possible:
             return None
-        if possible & {Decision.IT_ARRIVED, Decision.IT_DID_NOT}:
-            return self._as_seen(case.situation) if waited and case.situation is not None else None
+        if Decision.IT_DID_NOT in possible:
+            return self._as_seen(case, possible) if waited else None
         found: list[Decision] = sorted(one for one in _MOVES if one in possible)
         if Decision.SUSPEND in possible and self._is_free and self._chance.randrange(6) == 0:
             return Decision.SUSPEND
@@ -105,20 +106,30 @@ class Staff:
             return self._chance.choice(found)
         return Decision.ACCEPT if Decision.ACCEPT in possible and waited and self._is_harmless(case) else None
 
-    def _as_seen(self, situation: Situation) -> Decision | None:
-        """What the provider's own books show of what is in doubt; None while it may still happen."""
-        books = self._world.books
+    def _as_seen(self, case: ReviewCase, possible: Collection[Decision]) -> Decision | None:
+        """What the provider's own books show of what is in doubt or told; None while it may still happen."""
+        books, situation = self._world.books, case.situation
+        if situation is None:
+            return None if case.payout is None else self._as_paid(case, case.payout.id, possible)
         if situation.transfer_in_doubt is not None:
             found = next(one for one in situation.transfers if one.id == situation.transfer_in_doubt)
             return Decision.IT_ARRIVED if paid_out(books, found.reference) else Decision.IT_DID_NOT
-        if situation.disbursement_in_doubt is not None:
-            payout = UUID(str(situation.disbursement_in_doubt))
-            (row,) = [one for one in self._payment(situation).payouts if _same(one["id"], payout)]
-            ocid = row["originator_conversation_id"]
-            if books.operators(_TO_COME, ocid):
-                return None
-            return Decision.IT_ARRIVED if any(p["ocid"] == ocid for p in books.paid_out()) else Decision.IT_DID_NOT
+        payout = situation.disbursement_in_doubt or situation.unproven
+        if payout is not None:
+            return self._as_paid(case, payout, possible)
         return None if debited(books, self._payment(situation)) else Decision.IT_DID_NOT
+
+    def _as_paid(self, case: ReviewCase, payout: UUID, possible: Collection[Decision]) -> Decision | None:
+        """The same of a payout by M-Pesa."""
+        books = self._world.books
+        (ocid,) = [row[0] for row in books.ours(_PAYOUTS) if _same(row[1], payout)]
+        if books.operators(_TO_COME, ocid):
+            return None
+        if all(row["ocid"] != ocid for row in books.paid_out()):
+            return Decision.IT_DID_NOT
+        if Decision.IT_ARRIVED in possible:
+            return Decision.IT_ARRIVED
+        return Decision.ACCEPT if self._is_harmless(case) else None
 
     def _is_harmless(self, case: ReviewCase) -> bool:
         """Whether nobody's money is missing when this is closed and nothing is done."""
@@ -203,6 +214,7 @@ class Staff:
         return cases
 
 
+_PAYOUTS: Final = "SELECT originator_conversation_id, id FROM mpesa_disbursements"
 _TO_COME: Final = "SELECT 1 FROM daraja_requests WHERE originator_conversation_id = ? AND state = 'ACCEPTED'"
 
 

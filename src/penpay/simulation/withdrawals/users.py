@@ -201,7 +201,8 @@ class Withdrawers:
         status = str(_object(answer.content)["status"])
         before = self.promises.seen.get(transaction_id, "PENDING")
         sent_on = before == "IN_REVIEW"
-        if (_RANK[status] < _RANK[before] and not sent_on) or (before in _ENDED and status != before):
+        is_over = before in _ENDED and status != before and not self._world.books.is_reopened(transaction_id)
+        if (_RANK[status] < _RANK[before] and not sent_on and before not in _ENDED) or is_over:
             self.promises.broken.append(f"W6: {transaction_id} was {before} and is {status}")
         self.promises.seen[transaction_id] = status
 
