@@ -32,7 +32,7 @@ MEANINGS: Final[Mapping[Decision, str]] = MappingProxyType(
         Decision.RETURN: "send the dollars back to the account at Deriv",
         Decision.FORWARD: "send the dollars to Deriv, by a new transfer",
         Decision.IT_ARRIVED: "what is in doubt did happen, as you have seen at the provider",
-        Decision.IT_DID_NOT: "what is in doubt did not happen and will not, as you have seen at the provider",
+        Decision.IT_DID_NOT: "what is in doubt, or a Result alone tells, did not happen and will not, as you have seen",
         Decision.SUSPEND: "keep the money in suspense; it stays under review there",
         Decision.OWNERS: "the credit was our owner's own",
         Decision.ACCEPT: "leave everything as it is",

@@ -80,7 +80,7 @@ class Decision(StrEnum):
     IT_ARRIVED = "IT_ARRIVED"
     """What is in doubt did happen, as people saw for themselves."""
     IT_DID_NOT = "IT_DID_NOT"
-    """What is in doubt did not happen and will not, as people saw for themselves."""
+    """What is in doubt, or a Result alone has told, did not happen and will not, as people saw for themselves."""
     SUSPEND = "SUSPEND"
     """Keep money that can go nowhere in suspense."""
     OWNERS = "OWNERS"
