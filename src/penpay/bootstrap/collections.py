@@ -102,6 +102,7 @@ from penpay.infrastructure.sql.collections_held import (
     HeldByPayment,
     HeldByRefund,
     HeldBySale,
+    HeldUnverified,
 )
 from penpay.infrastructure.sql.collections_money import (
     AllocationAppender,
@@ -184,6 +185,7 @@ class CollectionsRows:
             HeldByCredit(),
             HeldById(),
             HeldByRefund(),
+            HeldUnverified(),
             HeldBySale(),
             KnownRefunds(self.refunds),
             ShiftsByNumber(),

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penpay.application.collections.customers import CreateCustomer
 from penpay.application.collections.invoicing import CreateInvoice
-from penpay.application.collections.receiving import Received, ReceivePayment
+from penpay.application.collections.receiving import Received, ReceivePayment, VerifyPayment
 from penpay.application.shared.executor import Executor
 from penpay.bootstrap.collections import CollectionsRows, collections_handlers
 from penpay.domain.collections.customer import Contact
@@ -69,6 +69,12 @@ class Stage:
     async def paid(self, receipt: str, amount: Money, reference: str | None) -> Received:
         received: Received = await self.do(receipt_of(receipt, amount, reference))
         return received
+
+    async def verified(self) -> None:
+        """M-Pesa's own records tell of every payment, so that it can be refunded."""
+        known = "SELECT mpesa_receipt_number FROM payments WHERE mpesa_receipt_number IS NOT NULL"
+        for (receipt,) in await self.rows(f"{known} AND verification = 'UNVERIFIED'"):
+            await self.do(VerifyPayment(receipt=receipt, by="pull"))
 
     async def rows(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
         async with self.engine.connect() as connection:

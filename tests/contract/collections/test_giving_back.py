@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from penpay.application.collections.allocating import AllocatePayment
+from penpay.application.collections.invoicing import IssueCreditNote
 from penpay.application.collections.refunding import DecideRefund, ProposeRefund, RefundFailed, RefundPaid
 from penpay.application.collections.reversing import ReversedBy, ReversePayment
 from penpay.application.collections.selling import TakeCash
@@ -15,6 +17,7 @@ from penpay.domain.collections.errors import (
     CreditTooSmall,
     OwnApproval,
     PaymentReversed,
+    PaymentUnverified,
     RefundDecided,
     SuspenseTooSmall,
 )
@@ -33,6 +36,8 @@ def propose(shillings: int, *, receipt: str | None = None, customer: str | None 
 
 
 async def proposed(stage: Stage, command: ProposeRefund) -> RefundId:
+    """The refund, proposed out of money that M-Pesa's own records tell of."""
+    await stage.verified()
     answer = await stage.do(command)
     found = await stage.rows("SELECT id FROM collections_refunds ORDER BY id")
     assert answer["refund_id"] == str(stage.identifier(found[-1][0]))
@@ -98,6 +103,47 @@ async def test_both_halves_of_a_payment_refunded_at_once_leave_it_refunded(stage
     await stage.together([decide(refund, OTHER) for refund in refunds])
 
     assert ["REFUNDED"] == await statuses(stage)
+    await stage.agrees()
+
+
+async def test_what_only_a_message_tells_of_is_not_paid_out(stage: Stage) -> None:
+    """Anybody can post that she has paid: two persons may agree to it, and the money waits for M-Pesa's own word."""
+    await stage.paid("R1", kes(100), None)
+    answer = await stage.do(propose(100, receipt="R1"))
+    refund = RefundId(UUID(str(answer["refund_id"])))
+    with pytest.raises(PaymentUnverified) as refused:
+        await stage.do(decide(refund, OTHER))
+    assert {"mpesa_receipt_number": "R1"} == refused.value.details
+    assert 10_000 == await stage.account("2300")
+    await stage.verified()
+    await stage.do(decide(refund, OTHER))
+
+    assert 10_000 == await stage.account("2400")
+    await stage.agrees()
+
+
+async def test_credit_that_came_from_an_unverified_payment_is_not_paid_out(stage: Stage) -> None:
+    """Of KES 300.00 of credit the 200.00 that M-Pesa has confirmed can go, and a credit note does not free the rest."""
+    customer = await stage.customer("CUST-001")
+    await stage.paid("R1", kes(200), "CUST-001")
+    await stage.verified()
+    await stage.paid("R2", kes(100), "CUST-001")
+    refunds = [
+        RefundId(UUID(str((await stage.do(propose(shillings, customer=customer)))["refund_id"])))
+        for shillings in (201, 200, 1)
+    ]
+    with pytest.raises(PaymentUnverified) as refused:
+        await stage.do(decide(refunds[0], OTHER))
+    assert {"customer_id": customer, "unverified_cents": 10_000} == refused.value.details
+    both = await stage.together([decide(refunds[1], OTHER), decide(refunds[2], OTHER)])
+    assert [PaymentUnverified] == [type(one) for one in both if isinstance(one, Exception)]
+
+    await stage.invoice(customer, kes(50), "INV-1")
+    await stage.do(IssueCreditNote(invoice_number="INV-1", amount=kes(50), reason="Wrong", by=STAFF))
+    with pytest.raises(PaymentUnverified):
+        await stage.do(decide(refunds[2], OTHER))
+    await stage.verified()
+    await stage.do(decide(refunds[2], OTHER))
     await stage.agrees()
 
 

@@ -52,6 +52,7 @@ async def refund_of(stage: Stage, amount: Money) -> RefundId:
     await stage.paid(PAID, amount, "nobody")
     asked = ProposeRefund(receipt=PAID, amount=amount, phone=PHONE, reason="Too much", by=STAFF)
     refund = RefundId(UUID((await stage.do(asked))["refund_id"]))
+    await stage.verified()
     await stage.do(DecideRefund(refund_id=refund, approve=True, by=OTHER))
     return refund
 
@@ -117,6 +118,7 @@ async def test_a_refund_and_the_statement_count_the_same_money_once_whichever_co
     await stage.paid("QGK12XYZA", kes(700), "nobody")
     asked = ProposeRefund(receipt="QGK12XYZA", amount=kes(700), phone=PHONE, reason="Too much", by=STAFF)
     late = RefundId(UUID((await stage.do(asked))["refund_id"]))
+    await stage.verified()
     await stage.do(DecideRefund(refund_id=late, approve=True, by=OTHER))
     assert NEW == as_told(await stage.do(left("QGK12XYZC", kes(700))))
     await stage.do(ExplainOutflow(receipt="QGK12XYZC", use=OutflowUse.EXPENSE, by=OTHER))
@@ -134,6 +136,7 @@ async def test_a_result_and_a_statement_in_two_processes_at_once_count_once(stag
         await stage.paid(f"QGA{number}", kes(500), "nobody")
         asked = ProposeRefund(receipt=f"QGA{number}", amount=kes(500), phone=PHONE, reason="Too much", by=STAFF)
         refund = RefundId(UUID((await stage.do(asked))["refund_id"]))
+        await stage.verified()
         await stage.do(DecideRefund(refund_id=refund, approve=True, by=OTHER))
         refunds.append(refund)
     async with opened(url) as other:

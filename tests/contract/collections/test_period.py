@@ -196,6 +196,7 @@ async def waiting(stage: Stage) -> list[object]:
     await stage.paid("R1", kes(40), "INV-1")
     await stage.paid("R2", kes(30), "INV-2")
     await stage.paid("R3", kes(50), "nobody")
+    await stage.verified()
     await stage.invoice("CUST-002", kes(5), "INV-3")
     item = LineItem(description="Flour", unit_price=kes(116))
     for _ in range(2):
@@ -243,6 +244,7 @@ async def test_m_pesa_and_time_are_never_refused(stage: Stage) -> None:
     """Receipts, reversals, ends of refunds and of sales are booked while today is locked."""
     await stage.customer()
     await stage.paid("R1", kes(40), "CUST-001")
+    await stage.verified()
     item = LineItem(description="Flour", unit_price=kes(116))
     await stage.do(OpenSale(items=(item,), waits_for=timedelta(seconds=1), by=STAFF))
     await stage.do(TakeCash(pos_number="POS-001", amount=kes(16), by=STAFF))

@@ -104,7 +104,7 @@ async def _approved(settings: Settings, stage: Stage) -> None:
         await execute(
             ReceivePayment(
                 receipt="QAA1",
-                source=PaymentSource.C2B,
+                source=PaymentSource.PULL,
                 amount=PAID,
                 bill_reference="X",
                 payer=Payer.of(client.phone, "CLIENT"),

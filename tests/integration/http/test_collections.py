@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from penpay.application.collections.receiving import VerifyPayment
 from penpay.presentation.http.routes.collections_shapes import (
     CreditNoteBody,
     CustomerBody,
@@ -214,12 +215,15 @@ async def test_a_refund_takes_two_people(desk: Desk) -> None:
     own = await proposed(desk, desk.owner)
     by_accountant = await desk.accountant.post(f"/api/refunds/{refund['refund_id']}/approve")
     by_herself = await desk.owner.post(f"/api/refunds/{own['refund_id']}/approve")
+    too_early = await desk.owner.post(f"/api/refunds/{refund['refund_id']}/approve")
+    await desk.office.system.executor.execute(VerifyPayment(receipt="QAA1", by="pull"))
     approved = done(await desk.owner.post(f"/api/refunds/{refund['refund_id']}/approve"))
     rejected = done(await desk.accountant.post(f"/api/refunds/{own['refund_id']}/reject"))
     twice = await desk.owner.post(f"/api/refunds/{refund['refund_id']}/approve")
 
     assert ("PROPOSED", "+2547******78") == (refund["state"], refund["phone"])
     assert [(403, "forbidden"), (403, "own_approval")] == [refused(by_accountant), refused(by_herself)]
+    assert (409, "payment_unverified") == refused(too_early)
     assert ("APPROVED", "REJECTED") == (approved["state"], rejected["state"])
     assert (409, "refund_decided") == refused(twice)
     listed = done(await desk.cashier.get("/api/refunds", params={"state": "approved"}))["refunds"]

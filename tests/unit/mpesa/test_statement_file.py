@@ -46,6 +46,24 @@ def test_a_payment_has_what_a_confirmation_tells() -> None:
 
 
 @pytest.mark.parametrize(
+    ("details", "reference"),
+    [
+        ("Pay Bill from 2547****149 - JANE WANJIKU Acc. INV-1", "INV-1"),
+        ("Pay Bill from 2547****149 - JANE WANJIKU Acc. nobody", "nobody"),
+        ("Pay Bill from 2547****149 - JANE WANJIKU Acc. No. 12", "12"),
+        ("Pay Bill from 2547****149 - JANE WANJIKU Account No: NO-7", "NO-7"),
+        ("Pay Bill from 2547****149 - ACCRA STORES Acc. INV-2", "INV-2"),
+        ("Pay Bill from 2547****149 - JANE WANJIKU Account INV-3", "INV-3"),
+    ],
+)
+def test_the_reference_is_read_out_of_the_details_whole(details: str, reference: str) -> None:
+    """Whatever it begins with, and whatever the payer is called."""
+    (row,) = read_statement(f"Receipt No.,Details,Paid In\nQGK12XYZ9,{details},500\n".encode()).rows
+
+    assert reference == row.bill_reference
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Receipt;Paid In\nQGK12XYZ9;5000\n",

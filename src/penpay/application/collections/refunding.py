@@ -16,6 +16,7 @@ from penpay.application.collections.rows import (
     CUSTOMERS,
     HELD_BY_PAYMENT,
     HELD_BY_REFUND,
+    HELD_UNVERIFIED,
     KNOWN_PAYMENTS,
     KNOWN_REFUNDS,
     OUTFLOWS,
@@ -31,9 +32,10 @@ from penpay.application.shared.idempotency import Answer
 from penpay.application.shared.unit_of_work import Find, Footprint, Stale, Work
 from penpay.application.wallet import collections_postings as postings
 from penpay.domain.collections.allocation import Allocation, AllocationId, RefundId, Target
-from penpay.domain.collections.errors import CreditTooSmall, RefundNotFound, SuspenseTooSmall
+from penpay.domain.collections.customer import Customer
+from penpay.domain.collections.errors import CreditTooSmall, PaymentUnverified, RefundNotFound, SuspenseTooSmall
 from penpay.domain.collections.outflow import OutflowUse
-from penpay.domain.collections.payment import Payment, PaymentStatus
+from penpay.domain.collections.payment import Payment, PaymentStatus, Verification
 from penpay.domain.collections.reference import SuspenseReason, fold
 from penpay.domain.collections.refund import Refund, RefundState
 from penpay.domain.shared.errors import InvalidAmount, InvalidRequest
@@ -159,6 +161,7 @@ class RefundStepHandler:
         known = await find(KNOWN_PAYMENTS, {str(one.payment_id) for one in refunds if one.payment_id is not None})
         keys = {payment.key for payment in known.values()}
         await find(HELD_BY_PAYMENT, keys)
+        await find(HELD_UNVERIFIED, {one.customer_id for one in refunds if one.customer_id is not None})
         footprint.add(REFUNDS, *ids).add(PAYMENTS, *keys)
         return footprint.add(CUSTOMERS, *(one.customer_id for one in refunds if one.customer_id is not None))
 
@@ -166,7 +169,8 @@ class RefundStepHandler:
         """Do it; the answer is `refund_view`. An outcome told again changes nothing.
 
         Raises RefundNotFound, RefundDecided, OwnApproval, and for an approval what forbids it now: PaymentReversed,
-        SuspenseTooSmall or CreditTooSmall.
+        SuspenseTooSmall, CreditTooSmall, or PaymentUnverified where only a message, which anybody may have made, tells
+        of the money.
         """
         refund = work.get(REFUNDS, command.refund_id)
         if refund is None:
@@ -245,6 +249,8 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     account = postings.SUSPENSE
     if refund.payment_id is not None:
         payment = known_payment(work, refund.payment_id)
+        if payment.verification is Verification.UNVERIFIED:
+            raise PaymentUnverified(mpesa_receipt_number=payment.receipt)
         is_all = _goes_back_whole(work, payment, refund)
         after = payment.in_suspense(payment.suspense - refund.amount, payment.suspense_reason, is_refund=is_all)
         store_payment(work, after)
@@ -252,6 +258,7 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     elif refund.customer_id is not None:
         account = postings.CUSTOMER_CREDIT
         customer = customer_of(work, refund.customer_id)
+        _require_verified(work, customer, refund.amount)
         work.put(CUSTOMERS, customer.id, customer.moved(credit=-refund.amount.cents))
     journal_id = postings.refund_intended(work, refund=refund.id, amount=refund.amount, from_=account)
     work.append(
@@ -268,6 +275,16 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
             created_by=by,
         ),
     )
+
+
+def _require_verified(work: Work, customer: Customer, amount: Money) -> None:
+    """What unverified payments brought her stays, whatever it was used for since. Raises PaymentUnverified."""
+    held = work.found(HELD_UNVERIFIED, customer.id)
+    if held is None or held.version != customer.version:
+        raise Stale(CUSTOMERS, [customer.id])
+    unverified = sum((row.amount for row in held.allocations), Money.zero(amount.currency))
+    if amount <= customer.credit < amount + unverified:
+        raise PaymentUnverified(customer_id=customer.number, unverified_cents=unverified.cents)
 
 
 def _goes_back_whole(work: Work, payment: Payment, refund: Refund) -> bool:

@@ -78,6 +78,8 @@ HELD_BY_INVOICE: Final[Index[InvoiceId, Held]] = Index("held_by_invoice")
 """The version is the invoice's."""
 HELD_BY_CREDIT: Final[Index[CustomerId, Held]] = Index("held_by_credit")
 """What a customer's credit was applied to; the version is the customer's."""
+HELD_UNVERIFIED: Final[Index[CustomerId, Held]] = Index("held_unverified")
+"""What was paid for a customer, or into her credit, by payments nobody has verified; the version is hers."""
 HELD_BY_ID: Final[Index[AllocationId, Held]] = Index("held_by_id")
 """One allocation; the version means nothing."""
 HELD_BY_REFUND: Final[Index[RefundId, Allocation]] = Index("held_by_refund")

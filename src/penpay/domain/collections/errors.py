@@ -91,6 +91,11 @@ class PaymentReversed(DomainError):
     title = "The payment has been reversed."
 
 
+class PaymentUnverified(DomainError):
+    code = "payment_unverified"
+    title = "M-Pesa has not confirmed this money to us: read its list of payments or import a statement first."
+
+
 class SuspenseTooSmall(DomainError):
     code = "suspense_too_small"
     title = "Less than this amount of the payment is in suspense."

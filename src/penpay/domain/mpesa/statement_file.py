@@ -40,7 +40,7 @@ _NEEDED: Final = frozenset({"receipt", "paid_in"})
 _AMOUNT: Final = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?", re.ASCII)
 _DAY_FIRST: Final = re.compile(r"(\d\d)[-/](\d\d)[-/](\d{4}) (\d{1,2}:\d\d)(?::(\d\d))?(?:\.\d+)?", re.ASCII)
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[ T](\d{1,2}:\d\d)(?::(\d\d))?(?:\.\d+)?", re.ASCII)
-_ACCOUNT: Final = re.compile(r"\bAcc(?:ount|\.)?\s*(?:No\.?)?\s*[:.]?\s*(?P<account>\S.{0,40})$", re.IGNORECASE)
+_ACCOUNT: Final = re.compile(r"\bAcc(?:ount)?\b\.?\s*(?:No\b\.?)?\s*[:.]?\s*(?P<account>\S.{0,40})$", re.IGNORECASE)
 _CUSTOMER: Final = re.compile(
     r"pay ?bill|buy goods|customer|merchant payment|pay merchant|pay utility|lipa na|c2b", re.IGNORECASE
 )

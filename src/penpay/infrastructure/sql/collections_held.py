@@ -15,11 +15,13 @@ from penpay.application.collections.rows import (
     HELD_BY_PAYMENT,
     HELD_BY_REFUND,
     HELD_BY_SALE,
+    HELD_UNVERIFIED,
     Held,
 )
 from penpay.domain.collections.allocation import Allocation, AllocationId, RefundId, SaleId, Target
 from penpay.domain.collections.customer import CustomerId
 from penpay.domain.collections.invoice import InvoiceId
+from penpay.domain.collections.payment import Verification
 from penpay.infrastructure.sql.collections_money import allocation, known_by
 from penpay.infrastructure.sql.collections_tables import customers, invoices, payment_allocations, payments, pos_sales
 from penpay.infrastructure.sql.unit_of_work import among_ids, fetch
@@ -155,6 +157,32 @@ class HeldById:
             )
             .select_from(_WITH_OWNER.outerjoin(payments, payments.c.id == payment_allocations.c.payment_id))
             .where(among_ids(payment_allocations.c.id, keys, connection.dialect), counts())
+        )
+        return _held(await fetch(connection, statement), "holder")
+
+
+class HeldUnverified:
+    """What unverified payments brought each customer."""
+
+    index = HELD_UNVERIFIED
+
+    async def find(self, connection: AsyncConnection, keys: Collection[CustomerId]) -> Mapping[CustomerId, Held]:
+        brought = payment_allocations.join(payments, payments.c.id == payment_allocations.c.payment_id)
+        unverified = and_(
+            payment_allocations.c.customer_id == customers.c.id,
+            payments.c.verification == Verification.UNVERIFIED.value,
+            counts(),
+        )
+        statement = (
+            select(
+                customers.c.id.label("holder"),
+                customers.c.version.label("holder_version"),
+                payment_allocations,
+                *_OWNER,
+            )
+            .select_from(customers.outerjoin(brought, unverified))
+            .where(among_ids(customers.c.id, keys, connection.dialect))
+            .order_by(payment_allocations.c.created_at, payment_allocations.c.id)
         )
         return _held(await fetch(connection, statement), "holder")
 

@@ -134,6 +134,7 @@ STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "invoice_void": 409,
         "invoice_paid": 409,
         "payment_reversed": 409,
+        "payment_unverified": 409,
         "suspense_too_small": 409,
         "allocation_over": 409,
         "receipt_taken": 409,
