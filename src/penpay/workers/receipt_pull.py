@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from penpay.application.collections.doors import AttachDeposit
-from penpay.application.collections.missed import Booked, BookListed, pulled
+from penpay.application.collections.missed import book_listed, pulled
 from penpay.application.collections.pulling import ClaimPull, EndPull, PullBooks, ReceiptPull
 from penpay.application.shared.executor import Executor
 from penpay.application.shared.ports import Clock
@@ -80,7 +80,7 @@ class ReceiptPuller:
 
     async def _book(self, row: PulledTransaction) -> int:
         told = pulled(row, short_code=self._short_code)
-        booked: Booked = await self._executor.execute(BookListed(told=told))
+        booked = await book_listed(self._executor, told)
         if booked.deposit is not None:
             await self._attach(None, booked.deposit, _confirmation(row, self._short_code))
         return int(booked.is_new)

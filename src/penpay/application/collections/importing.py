@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from penpay.application.collections.charging import BookCharge, ChargeBooked
-from penpay.application.collections.missed import Booked, BookListed, stated
+from penpay.application.collections.missed import book_listed, stated
 from penpay.application.collections.outflows import BookOutflow, OutflowBooked
 from penpay.application.shared.executor import Executor
 from penpay.domain.collections.outflow import OutflowUse
@@ -78,7 +78,7 @@ class StatementImporter:
         return await self._outflow(row, result, by)
 
     async def _payment(self, row: StatementRow, result: Imported) -> Imported:
-        booked: Booked = await self._executor.execute(BookListed(told=stated(row, short_code=self._short_code)))
+        booked = await book_listed(self._executor, stated(row, short_code=self._short_code))
         result = replace(result, payments=result.payments + 1, total=result.total + row.amount)
         if booked.deposit is not None:
             await self._attach(None, booked.deposit, _confirmation(row, self._short_code))

@@ -9,6 +9,7 @@ from penpay.application.collections.capture_rows import DEPOSIT_PUSHES, TILL_FAC
 from penpay.application.collections.capturing import own_reference, payer_of
 from penpay.application.collections.receiving import Received, ReceivePayment, ReceivePaymentHandler
 from penpay.application.collections.till_money import TillMoney, is_of
+from penpay.application.shared.executor import Executor
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.domain.collections.payment import PaymentSource
 from penpay.domain.mpesa.pulled import PulledTransaction
@@ -62,6 +63,14 @@ class BookListedHandler:
         if till is not None and is_of(till, told):
             return Booked(self._till.listed(work, till, told))
         return Booked(self._receive.handle(told, work))
+
+
+async def book_listed(executor: Executor, told: ReceivePayment) -> Booked:
+    """Have a payment of M-Pesa's own records booked, also where a callback had told its receipt of another one."""
+    booked: Booked = await executor.execute(BookListed(told=told))
+    if booked.received is not None and booked.received.is_to_be_told_again:
+        booked = await executor.execute(BookListed(told=told))
+    return booked
 
 
 def pulled(row: PulledTransaction, *, short_code: str) -> ReceivePayment:

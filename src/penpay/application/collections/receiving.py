@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from penpay.application.collections.hearsay import correct, give_up
 from penpay.application.collections.limits import limits_broken
 from penpay.application.collections.rows import (
     KNOWN_PAYMENTS,
@@ -91,6 +92,8 @@ class Received:
     """It was booked before; nothing moved now."""
     contradicts: tuple[str, ...] = ()
     """The facts in which this telling differs from the one that was booked."""
+    is_to_be_told_again: bool = False
+    """Its receipt was another's by a callback's word alone, and is free now."""
 
 
 class ReceivePaymentHandler:
@@ -128,7 +131,14 @@ class ReceivePaymentHandler:
             return self._book(command, work, push)
         if told is not None and told.id != known.id:
             return _contradict(work, known, ("push_reference",))
+        is_hearsay = command.source.is_proof and known.push_reference is not None and not known.is_in_records
+        if is_hearsay and known.push_reference not in {push, command.bill_reference}:
+            give_up(work, known, _ACTOR)
+            return Received(payment_id=known.id, status=known.status, repeated=True, is_to_be_told_again=True)
         if command.receipt is not None and known.receipt is not None and known.receipt != command.receipt:
+            if is_hearsay and command.amount == known.amount:
+                correct(work, _with_balance(work, known, command), command.receipt, command.source.value.lower())
+                return Received(payment_id=known.id, status=known.status, repeated=True)
             # One push cannot bring two receipts, but money that M-Pesa tells of is never dropped.
             return self._book(command, work, None)
         return self._again(command, work, known)
@@ -141,7 +151,8 @@ class ReceivePaymentHandler:
         paid_at = work.now if command.transacted_at is None else min(command.transacted_at, work.now)
         flags = limits_broken(work, command.amount, plan.customer_id, paid_at)
         payment = _booked(command, work, payment_id, plan, paid_at=paid_at, flags=flags, push=push)
-        reference = payment.receipt or payment.push_reference or str(payment.id)
+        # The receipt that a callback told may turn out to be another's.
+        reference = payment.push_reference or payment.receipt or str(payment.id)
         journal_id = postings.receipt_booked(
             work, reference=reference, amount=payment.amount, uses=plan.posted, happened_at=payment.paid_at
         )
@@ -170,7 +181,7 @@ class ReceivePaymentHandler:
             known = replace(known, push_reference=command.push_reference, version=known.version + 1)
             _recognised(work, known)
         known = _with_balance(work, known, command)
-        if command.source.is_proof and known.verification is Verification.UNVERIFIED:
+        if command.source.is_proof and not known.is_in_records:
             known = verified(work, known, command.source.value.lower())
         return Received(payment_id=known.id, status=known.status, repeated=True)
 

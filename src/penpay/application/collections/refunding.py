@@ -249,8 +249,7 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     account = postings.SUSPENSE
     if refund.payment_id is not None:
         payment = known_payment(work, refund.payment_id)
-        if payment.verification is Verification.UNVERIFIED:
-            raise PaymentUnverified(mpesa_receipt_number=payment.receipt)
+        _require_confirmed(payment)
         is_all = _goes_back_whole(work, payment, refund)
         after = payment.in_suspense(payment.suspense - refund.amount, payment.suspense_reason, is_refund=is_all)
         store_payment(work, after)
@@ -258,7 +257,7 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     elif refund.customer_id is not None:
         account = postings.CUSTOMER_CREDIT
         customer = customer_of(work, refund.customer_id)
-        _require_verified(work, customer, refund.amount)
+        _require_confirmed_credit(work, customer, refund.amount)
         work.put(CUSTOMERS, customer.id, customer.moved(credit=-refund.amount.cents))
     journal_id = postings.refund_intended(work, refund=refund.id, amount=refund.amount, from_=account)
     work.append(
@@ -277,7 +276,13 @@ def _hold(work: Work, refund: Refund, by: str) -> None:
     )
 
 
-def _require_verified(work: Work, customer: Customer, amount: Money) -> None:
+def _require_confirmed(payment: Payment) -> None:
+    """Raises PaymentUnverified while nothing but a message, which anybody may have made, tells of it."""
+    if payment.verification is Verification.UNVERIFIED:
+        raise PaymentUnverified(mpesa_receipt_number=payment.receipt)
+
+
+def _require_confirmed_credit(work: Work, customer: Customer, amount: Money) -> None:
     """What unverified payments brought her stays, whatever it was used for since. Raises PaymentUnverified."""
     held = work.found(HELD_UNVERIFIED, customer.id)
     if held is None or held.version != customer.version:

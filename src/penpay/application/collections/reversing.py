@@ -121,7 +121,7 @@ class ReversePaymentHandler:
         _settle_outflow(work, command, payment, at)
         journal_id = postings.receipt_reversed(
             work,
-            reference=payment.receipt or payment.push_reference or str(payment.id),
+            reference=payment.push_reference or payment.receipt or str(payment.id),
             amount=payment.amount,
             from_={account: Money(cents, KES) for account, cents in undoing.from_cents.items()},
             happened_at=at,

@@ -102,7 +102,10 @@ class TillMoney:
                 state = EvidenceState.UNKNOWN
             push = replace(push, verified_at=work.now, receipt=told.receipt).moved(state, work.now, due_at=None)
             work.put(TILL_PUSHES, push.id, push)
-        return self._receive.handle(replace(of_push(facts, told), source=told.source), work)
+        received = self._receive.handle(replace(of_push(facts, told), source=told.source), work)
+        if received.repeated and not received.contradicts and push.receipt != told.receipt:
+            work.put(TILL_PUSHES, push.id, replace(push, receipt=told.receipt, version=push.version + 1))
+        return received
 
     def refuted(self, work: Work, push: TillPush, code: str | None) -> None:
         """M-Pesa says, asked by us, that nothing was paid."""

@@ -51,6 +51,9 @@ class PaymentSource(StrEnum):
         return self in {PaymentSource.PULL, PaymentSource.STATEMENT}
 
 
+_RECORDS: Final = frozenset(source.value.lower() for source in PaymentSource if source.is_proof)
+
+
 class PaymentStatus(StrEnum):
     SUSPENSE = "SUSPENSE"
     PARTIALLY_ALLOCATED = "PARTIALLY_ALLOCATED"
@@ -178,6 +181,15 @@ class Payment:
         return replace(
             self, status=PaymentStatus.REVERSED, suspense=ZERO, suspense_reason=None, version=self.version + 1
         )
+
+    @property
+    def is_in_records(self) -> bool:
+        """Whether M-Pesa's list or a statement has told of it, receipt and all; our query about a push tells none."""
+        return self.verified_by in _RECORDS
+
+    def renamed(self, receipt: str | None) -> Payment:
+        """The payment under another receipt, or none: who told of the one it had could have made it up."""
+        return replace(self, receipt=receipt, version=self.version + 1)
 
     def verified(self, by: str) -> Payment:
         """The payment after M-Pesa itself has said that it was made."""

@@ -34,6 +34,7 @@ from penpay.simulation.collections.closing import Closing
 from penpay.simulation.collections.office import Office
 from penpay.simulation.collections.paying_out import PHONES, PayingOut
 from penpay.simulation.collections.pushing import Pushing
+from penpay.simulation.collections.stating import import_payments
 from penpay.simulation.collections.tally import What
 from penpay.simulation.collections.till import Till, cashier
 from penpay.simulation.profile import Level
@@ -340,6 +341,9 @@ class Staff:
         told = "done" if wish.is_done else wish.refusal
         if owed and told not in {*owed, "refund_decided", "period_locked", None}:
             self._office.tally.found(f"K6: who decides about a refund is owed {' or '.join(sorted(owed))}: {told}")
+        if told == "payment_unverified" and self._chance.randrange(3):
+            await import_payments(self._office)
+            await self._decided(who, refund, proposer)
 
     async def _outcome(self, who: str) -> None:
         """M-Pesa says what became of a refund, as often as it likes, and always the same; or its statement does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from penpay.application.collections import missed, reminding
+from penpay.application.collections import missed, refunding, reminding
 from penpay.application.collections.till_money import TillMoney
 from penpay.application.collections.till_pushing import RecordTillPaymentAnswerHandler, RecordTillPushAnswerHandler
 from penpay.application.payments.disbursing import RecordDisbursementAnswerHandler, fail_payout
@@ -140,6 +140,12 @@ TRADING: Final[tuple[Mutant, ...]] = (
         ("K12",),
         Replacement(RecordTillPaymentAnswerHandler, "handle", _not_yet_is_paid),
         hazards={Hazard.CALLBACK_LOST: _MUCH, Hazard.CARELESS_PAYER: _MUCH},
+    ),
+    _mutant(
+        "refund_of_hearsay",
+        "What a message alone tells of is paid back once two persons agree.",
+        ("K6",),
+        Replacement(refunding, "_require_confirmed", _nothing),
     ),
     _mutant(
         "failed_refund_counts_as_paid",
