@@ -159,10 +159,35 @@ def test_whoever_has_enough_is_not_refused() -> None:
         asked = wish(refusals=frozenset({"insufficient_funds"}))
         oracle.sends(asked)
         asked.unknown -= 1
-        oracle.refused(asked, "insufficient_funds")
+        oracle.refused(asked, "insufficient_funds", is_repeat=False)
         found.append(bool(oracle.broken))
 
     assert [True, False, False, True] == found
+
+
+def test_what_is_known_to_be_done_is_not_refused_afterwards() -> None:
+    """One of two requests under a key may be refused before the other is done; none that came after its answer."""
+    together, afterwards = (OperatorOracle(Silent(), {PAYER.wallet: 499}) for _ in range(2))
+    twice = wish(refusals=frozenset({"insufficient_funds"}))
+    for oracle in (together, afterwards):
+        asked = replace(twice)
+        oracle.sends(asked)
+        oracle.done(asked, b'{"data": {"transactionId": "1", "amountCents": 500}}')
+        oracle.refused(asked, "insufficient_funds", is_repeat=oracle is afterwards)
+
+    assert [] == together.broken
+    assert ["O4"] == [finding[:2] for finding in afterwards.broken]
+
+
+def test_of_two_requests_under_way_together_none_is_refused_for_money_that_was_there() -> None:
+    """Whoever had enough all along was refused although the first was done, or for no reason."""
+    oracle = OperatorOracle(Silent(), {PAYER.wallet: 500})
+    asked = wish(refusals=frozenset({"insufficient_funds"}))
+    oracle.sends(asked)
+    oracle.done(asked, b'{"data": {"transactionId": "1", "amountCents": 500}}')
+    oracle.refused(asked, "insufficient_funds", is_repeat=False)
+
+    assert ["O6"] == [finding[:2] for finding in oracle.broken]
 
 
 def test_wrong_pins_are_counted_by_whoever_gave_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from penpay.simulation.network import FOREIGN, Delivered
 from penpay.simulation.profile import PAYOUTS, Hazard, Level, profile_of
 from penpay.simulation.replay import Narrowing
 from penpay.simulation.run import Outcome, Simulator
+from penpay.simulation.withdrawals.checks import payouts_begun
 from penpay.simulation.withdrawals.tally import RESULTS, Tally
 
 QUICK = ("timeout_as_failure", "rounding_dropped", "return_forgotten")
@@ -119,6 +121,22 @@ def test_what_was_taken_is_told_from_what_only_came() -> None:
     assert 3 == tally.posted.total()
     assert 1 == tally.answered.total() == len(tally.heard)
     assert [True] == [one.is_forged for one in tally.heard]
+
+
+def event(name: str, **payload: str) -> Any:
+    """What the books keep of one transaction's events."""
+    return {"name": name, "aggregate_id": "one", "decision": None, "status": "IN_REVIEW", **payload}
+
+
+def test_each_decision_that_was_carried_out_begins_a_payout() -> None:
+    """A review decided twice for a refund, and then for Deriv, has begun two; so does each refusal by Deriv, alone."""
+    decided = [event("ReviewResolved", decision=what) for what in ("SUSPEND", "REFUND", "REFUND", "FORWARD")]
+    refused = event("DerivTransferRefused", status="AWAITING_DERIV_CONFIRMATION")
+    told_by_people = event("DerivTransferRefused")
+
+    assert 2 == payouts_begun(decided)["one"]
+    assert 3 == payouts_begun([*decided, refused])["one"]
+    assert 0 == payouts_begun([told_by_people])["one"]
 
 
 def test_a_narrowed_world_keeps_its_withdrawals() -> None:

@@ -34,6 +34,7 @@ class Counter:
             if not await self._is_logged_in(wish.asker):
                 await self._wait()
                 continue
+            is_repeat = wish.is_done
             self.oracle.sends(wish)
             try:
                 answer = await self._desk.send(wish.asker, "POST", wish.path, wish.body, wish.key)
@@ -46,15 +47,18 @@ class Counter:
             if answer.status_code == httpx.codes.OK:
                 self.oracle.done(wish, answer.content)
                 return not wish.is_forbidden
-            if self._is_final(wish, answer):
+            if self._is_final(wish, answer, is_repeat=is_repeat):
                 return False
             if wish.key is None and wish.is_open:
                 return False
             await self._wait()
         return False
 
-    def _is_final(self, wish: Wish, answer: httpx.Response) -> bool:
-        """Whether an answer that is no success ends the asking; the oracle is told what it means."""
+    def _is_final(self, wish: Wish, answer: httpx.Response, *, is_repeat: bool) -> bool:
+        """Whether an answer that is no success ends the asking; the oracle is told what it means.
+
+        `is_repeat`: the wish was known to be done when this was sent.
+        """
         body = read(answer.content)
         code = str(body.get("code"))
         if code == "unauthorized":
@@ -69,7 +73,7 @@ class Counter:
             self.oracle.found(f"O7: {wish.what} was answered {answer.status_code} {code}")
             return True
         wish.unknown -= 1
-        self.oracle.refused(wish, code)
+        self.oracle.refused(wish, code, is_repeat=is_repeat)
         if code in {"wrong_pin", "pin_locked"}:
             self.oracle.pin_missed(wish.asker, code, body.get("attempts_left"))
         return True

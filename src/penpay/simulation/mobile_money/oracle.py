@@ -90,12 +90,16 @@ class OperatorOracle:
             return 0
         return int(wish.answer.get("amountCents", 0)) if movement.cents is None else movement.cents
 
-    def refused(self, wish: Wish, code: str) -> None:
-        """It was refused for good. After an unanswered try that says nothing of what became of the first."""
+    def refused(self, wish: Wish, code: str, *, is_repeat: bool) -> None:
+        """It was refused for good. After an unanswered try that says nothing of what became of the first.
+
+        `is_repeat`: it was known to be done when it was asked for again. Of two that were under way together one may
+        have been refused before the other was done: a refusal binds nothing to the key.
+        """
         wish.refusal = code
         self._notes.trace(f"{_name(wish)} is refused {code}")
         self._notes.reach(f"operator refused {code}")
-        if wish.is_done:
+        if is_repeat:
             self.found(f"O4: {_name(wish)} was done, and its repeat is refused {code}")
         elif code not in wish.refusals:
             self.found(f"O6: {_name(wish)} was refused {code}")

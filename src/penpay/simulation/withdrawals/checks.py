@@ -7,11 +7,11 @@ says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from penpay.simulation.agreed import debited, paid_out, unexpected
-from penpay.simulation.books import Books, Payment
+from penpay.simulation.books import Books, Payment, Row, identifier
 from penpay.simulation.endings import settled_at
 from penpay.simulation.excused import without_cause
 from penpay.simulation.quiet import moment
@@ -118,13 +118,32 @@ def _as_sent(withdrawals: Withdrawals, outcomes: list[Outcome]) -> Iterator[str]
         sent_ms = (world.loop.begins_at + timedelta(microseconds=sent.at_us)).timestamp() * 1_000
         if not one.payment.is_deposit and not any(row["happened_at_ms"] <= sent_ms for row in one.debits):
             yield f"W3: a payout was sent before Deriv had debited anybody ({one.about})"
+    begun = payouts_begun(world.books.ours(_BEGINNINGS))
+    all_sent = {sent.id for sent in withdrawals.tally.sent}
     for one in outcomes:
-        ids = {row["originator_conversation_id"] for row in one.payment.payouts}
-        begun = sum(row["decision"] in {"PAY_OUT", "REFUND"} for row in one.payment.reviews) + 1
-        if len({sent.id for sent in withdrawals.tally.sent} & ids) > begun:
+        ids = {row["originator_conversation_id"] for row in one.payment.payouts} & all_sent
+        if len(ids) > begun[one.payment.id] + (not one.payment.is_deposit):
             yield f"W2: payouts under {len(ids)} ids ({one.about})"
 
 
+def payouts_begun(events: Iterable[Row]) -> Counter[str]:
+    """By transaction: how many payouts people, or a transfer that Deriv refused, have begun.
+
+    A review keeps its last decision alone: of one that was opened again, only the events tell each that was carried
+    out. A withdrawal has a payout of its own beside these.
+    """
+    begun: Counter[str] = Counter()
+    for event in events:
+        by_people = event["name"] == "ReviewResolved" and event["decision"] in _PAYING
+        # What Deriv refuses while people look at the deposit, they give back or nobody.
+        by_itself = event["name"] == "DerivTransferRefused" and event["status"] == "AWAITING_DERIV_CONFIRMATION"
+        begun[identifier(event["aggregate_id"])] += by_people or by_itself
+    return begun
+
+
+_PAYING = frozenset({"PAY_OUT", "REFUND"})
+_BEGINNINGS = """SELECT name, aggregate_id, payload ->> 'decision' decision, payload ->> 'status' status
+    FROM domain_events WHERE name IN ('ReviewResolved', 'DerivTransferRefused')"""
 _OF_REFUNDS = "SELECT originator_conversation_id FROM mpesa_disbursements WHERE purpose = 'COLLECTIONS_REFUND'"
 
 
