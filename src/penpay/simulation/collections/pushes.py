@@ -26,11 +26,17 @@ _SALES: Final = """SELECT s.pos_number, s.status, s.total_cents, s.cash_cents, s
 def pushed(business: Business, books: Books) -> Iterator[str]:
     """K12: each push from the till, its prompt, and the payments that the books hold for it."""
     lied = lies(business.world, business.tally)
-    # Whoever forges takes the receipts of others, too: what those have paid is looked at where they paid it.
     others = business.tally.bills.keys()
-    payments = [row for row in books.ours(PAYMENTS) if row["is_pushed"] and row["mpesa_receipt_number"] not in others]
+    payments = [row for row in books.ours(PAYMENTS) if row["is_pushed"]]
     for row in books.ours(_PUSHES):
-        own = [one for one in payments if row["account_reference"] in (one["push_reference"], one["bill_reference"])]
+        reference = row["account_reference"]
+        # Whoever forges takes the receipts of others, too: what those have paid is looked at where they paid it.
+        own = [
+            one
+            for one in payments
+            if one["push_reference"] == reference
+            or (one["bill_reference"] == reference and one["mpesa_receipt_number"] not in others)
+        ]
         push = _Push(business, books, row, own, is_lied=row["account_reference"] in lied)
         yield from push.asked()
         yield from push.booked()
