@@ -10,7 +10,6 @@ from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.evidence import (
     DerivTransferRepository,
     MpesaRequestRepository,
-    OtherUnidentified,
     RequestsByCheckout,
     RequestsByReceipt,
     SubjectsOfRequests,
@@ -34,6 +33,7 @@ from penpay.infrastructure.sql.payouts import (
     WaitingWithdrawals,
     WithdrawalsByReference,
 )
+from penpay.infrastructure.sql.push_ids import OtherOwners
 from penpay.infrastructure.sql.reviews import ReviewRepository
 from penpay.infrastructure.sql.situations import ReviewSubjects, Situations
 
@@ -62,7 +62,7 @@ class PaymentsRows:
             SubjectsOfTransfers(),
             RequestsByReceipt(),
             RequestsByCheckout(index),
-            OtherUnidentified(clock),
+            OtherOwners(index, clock),
             SubjectsOfTransactions(),
             SubjectsOfDisbursements(),
             RefundsOfDisbursements(),

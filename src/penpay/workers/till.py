@@ -58,7 +58,9 @@ class TillPushDriver:
                 description="Purchase",
             )
         )
-        await self._executor.execute(RecordTillPushAnswer(push_id=push_id, fence=claimed.fence, answer=sent))
+        record = RecordTillPushAnswer(push_id=push_id, fence=claimed.fence, answer=sent)
+        while not await self._executor.execute(record):
+            pass
 
     async def _asked(self, push: TillPush) -> PaymentAnswer:
         if push.checkout_request_id is None:

@@ -35,7 +35,15 @@ from penpay.application.collections.registering import (
     RegistrationState,
 )
 from penpay.application.collections.selling import OpenSale
-from penpay.application.collections.till_pushing import ClaimTillPush, PushFromTill, RecordTillPushAnswer
+from penpay.application.collections.till_pushing import (
+    TILL_SOURCE,
+    ApplyTillCallback,
+    ClaimTillPush,
+    PushFromTill,
+    RecordTillPaymentAnswer,
+    RecordTillPushAnswer,
+)
+from penpay.application.shared.push_ids import OTHER_OWNERS
 from penpay.application.shared.webhooks import WebhookOutcome
 from penpay.bootstrap import System, build, real_ports
 from penpay.config import load_settings
@@ -43,7 +51,16 @@ from penpay.domain.collections.allocation import SaleId
 from penpay.domain.collections.continuity import Continuity, Gap
 from penpay.domain.collections.line import LineItem
 from penpay.domain.mpesa.c2b import parse_c2b_payment
-from penpay.domain.mpesa.gateway import CallAnswer, CallOutcome, PushAnswer, PushOutcome, UnansweredValidation
+from penpay.domain.mpesa.callback import parse_stk_callback
+from penpay.domain.mpesa.gateway import (
+    CallAnswer,
+    CallOutcome,
+    PaymentAnswer,
+    PaymentOutcome,
+    PushAnswer,
+    PushOutcome,
+    UnansweredValidation,
+)
 from penpay.domain.payments.evidence import EvidenceState
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import LostLicence
@@ -54,10 +71,12 @@ from penpay.infrastructure.sql import migrations
 from penpay.infrastructure.sql.collections_reports import SqlCollectionsReports
 from penpay.workers.c2b import ConfirmationWorker
 from tests.contract.sql.rows import Rows
+from tests.end_to_end.deposits.callbacks import failure_body
 from tests.support.engines import EVERY
 from tests.support.ports import HandClock
 
 PHONE = PhoneNumber("+254708374149")
+ACCEPTED = PushAnswer(outcome=PushOutcome.ACCEPTED, checkout_request_id="ws_CO_1", merchant_request_id="m-1")
 BODY = {"TransID": "QGK12XYZ9", "TransAmount": "5.00", "BillRefNumber": "x", "OrgAccountBalance": "25.00"}
 
 
@@ -191,8 +210,7 @@ async def test_a_push_is_read_back_as_it_was_written(system: System) -> None:
     """Phone and CheckoutRequestID are sealed, and open again."""
     _, push = await opened_push(system)
     claimed = await do(system, ClaimTillPush(push_id=TillPushId(push.id)))
-    accepted = PushAnswer(outcome=PushOutcome.ACCEPTED, checkout_request_id="ws_CO_1", merchant_request_id="m-1")
-    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=accepted))
+    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=ACCEPTED))
     clock_of(system).moment += timedelta(minutes=1)
 
     assert [push.id] == list(await system.capture.due.due_till_pushes(system.clock.now(), 10))
@@ -205,12 +223,81 @@ async def test_a_push_is_read_back_as_it_was_written(system: System) -> None:
     )
 
 
+async def sent_push(system: System) -> Any:
+    """A push whose licence to send is taken, and whose answer has not come."""
+    _, push = await opened_push(system)
+    return await do(system, ClaimTillPush(push_id=TillPushId(push.id)))
+
+
+async def called_back(system: System, push: Any, checkout: str) -> WebhookOutcome:
+    """Post a callback that decides nothing at the address of a push."""
+    webhook_id = WebhookId(system.ids.new())
+    kept = RecordMessage(
+        webhook_id=webhook_id,
+        source=TILL_SOURCE,
+        remote_address="127.0.0.1",
+        body=b"{}",
+        outcome=WebhookOutcome.RECEIVED,
+        subject_id=push.id,
+    )
+    await do(system, kept)
+    callback = parse_stk_callback(failure_body(checkout, 7777))
+    command = ApplyTillCallback(webhook_id=webhook_id, push_id=TillPushId(push.id), callback=callback)
+    outcome: WebhookOutcome = await do(system, command)
+    return outcome
+
+
+async def test_an_id_that_our_own_call_was_answered_is_taken_back(system: System) -> None:
+    """A forger has told it to another push before; the two change hands of it without meeting on the unique key."""
+    mine, other = await sent_push(system), await sent_push(system)
+    assert WebhookOutcome.APPLIED is await called_back(system, other, "ws_CO_1")
+    record = RecordTillPushAnswer(push_id=TillPushId(mine.id), fence=mine.fence, answer=ACCEPTED)
+
+    assert [False, True] == [await do(system, record), await do(system, record)]
+    looked = Rows(system)
+    assert {"ws_CO_1": mine.id} == await looked.find(TILL_PUSHES_BY_CHECKOUT, ["ws_CO_1"])
+    assert {mine.id: False, other.id: True} == {
+        row.id: row.checkout_index is None for row in await looked.table("till_pushes")
+    }
+    assert WebhookOutcome.CONTRADICTS is await called_back(system, other, "ws_CO_1")
+
+
+async def test_whoever_else_was_sent_may_own_an_id_that_a_callback_named(system: System) -> None:
+    """While its own is not certain, and as long as it goes by it; one that M-Pesa refused to send owns none."""
+    his, hers = await sent_push(system), await sent_push(system)
+    asked = (his.id, "ws_CO_1")
+    looked = Rows(system)
+
+    assert {asked: hers.id} == await looked.find(OTHER_OWNERS, [asked])
+    refused = replace(hers, version=hers.version + 1).moved(EvidenceState.FAILED, system.clock.now(), due_at=None)
+    await looked.put(TILL_PUSHES, hers.id, refused)
+    assert {} == await looked.find(OTHER_OWNERS, [asked])
+    await looked.put(TILL_PUSHES, hers.id, replace(refused, verified_at=system.clock.now(), version=9))
+    assert {asked: hers.id} == await looked.find(OTHER_OWNERS, [asked])
+    await looked.put(TILL_PUSHES, hers.id, replace(refused.identified("ws_CO_2", "m-2"), version=10))
+    assert {} == await looked.find(OTHER_OWNERS, [asked])
+    await looked.put(TILL_PUSHES, hers.id, replace(refused.identified("ws_CO_1", "m-1"), version=11))
+    assert {asked: hers.id} == await looked.find(OTHER_OWNERS, [asked])
+
+
+async def test_an_id_that_comes_late_is_asked_by_soon(system: System) -> None:
+    """The licence had lapsed and there was nothing to ask by for two days; now there is."""
+    sent = await sent_push(system)
+    clock_of(system).moment += timedelta(minutes=10)
+    again = await do(system, ClaimTillPush(push_id=TillPushId(sent.id)))
+    nothing = PaymentAnswer(outcome=PaymentOutcome.UNKNOWN)
+    await do(system, RecordTillPaymentAnswer(push=again, answer=nothing))
+    await do(system, RecordTillPushAnswer(push_id=TillPushId(sent.id), fence=sent.fence, answer=ACCEPTED))
+    clock_of(system).moment += timedelta(minutes=1)
+
+    assert [sent.id] == list(await system.capture.due.due_till_pushes(system.clock.now(), 10))
+
+
 async def test_what_was_asked_for_is_found_by_every_name_it_goes_by(system: System) -> None:
     """By id, reference, CheckoutRequestID and sale; when it has failed, by its sale no more."""
     _, push = await opened_push(system)
     claimed = await do(system, ClaimTillPush(push_id=TillPushId(push.id)))
-    accepted = PushAnswer(outcome=PushOutcome.ACCEPTED, checkout_request_id="ws_CO_1", merchant_request_id="m-1")
-    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=accepted))
+    await do(system, RecordTillPushAnswer(push_id=TillPushId(push.id), fence=claimed.fence, answer=ACCEPTED))
     looked = Rows(system)
     facts = TillFacts(
         push_id=push.id,

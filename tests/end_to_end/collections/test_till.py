@@ -16,6 +16,7 @@ from penpay.domain.payments.evidence import short_reference
 from penpay.domain.payments.till_push import PushPending
 from penpay.domain.shared.errors import InvalidAmount
 from penpay.domain.shared.money import Money
+from penpay.domain.shared.phone import PhoneNumber
 from penpay.infrastructure.sql.collections_tables import pos_sales
 from penpay.sandbox.faults import DarajaCall, FaultRule, LostCallback, Spoilt, SpoiltReply
 from tests.end_to_end.collections.shop import STAFF, WORKED_EXAMPLE, Shop, kes
@@ -48,11 +49,13 @@ async def opened_sale(shop: Shop, total: Money) -> str:
 
 
 async def pushed(shop: Shop, amount: Money | None = None) -> None:
-    await shop.do(
-        PushFromTill(
-            push_id=TillPushId(shop.system.ids.new()), pos_number="pos 001", phone=PHONE, amount=amount, by=STAFF
-        )
-    )
+    await pushed_to(shop, PHONE, "pos 001", amount)
+
+
+async def pushed_to(shop: Shop, phone: PhoneNumber, number: str, amount: Money | None = None) -> None:
+    """Ask the owner of this handset to pay a sale."""
+    push_id = TillPushId(shop.system.ids.new())
+    await shop.do(PushFromTill(push_id=push_id, pos_number=number, phone=phone, amount=amount, by=STAFF))
 
 
 async def ended(shop: Shop, status: str = "PAID", *, advancing: timedelta = timedelta(0)) -> None:

@@ -30,6 +30,7 @@ from penpay.application.collections.till_money import (
     known_push,
     learned,
 )
+from penpay.application.shared.push_ids import OTHER_OWNERS, UNPROVEN, may_be_anothers
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.shared.webhooks import WEBHOOKS, WebhookOutcome
 from penpay.domain.collections.allocation import SaleId
@@ -155,16 +156,26 @@ class RecordTillPushAnswerHandler:
 
     async def footprint(self, commands: Sequence[RecordTillPushAnswer], find: Find) -> Footprint:
         await find(TILL_FACTS, {command.push_id for command in commands})
-        return Footprint().add(TILL_PUSHES, *(command.push_id for command in commands))
+        told = {command.answer.checkout_request_id for command in commands}
+        owners = await find(TILL_PUSHES_BY_CHECKOUT, {checkout for checkout in told if checkout is not None})
+        return Footprint().add(TILL_PUSHES, *(command.push_id for command in commands), *owners.values())
 
-    def handle(self, command: RecordTillPushAnswer, work: Work) -> None:
-        """Record it; one that comes after the callback, or from a lapsed licence, only adds the id to ask by."""
+    def handle(self, command: RecordTillPushAnswer, work: Work) -> bool:
+        """Record it; one that comes after the callback, or from a lapsed licence, only adds the id to ask by.
+
+        False when another push, which a callback gave our CheckoutRequestID, had to give it up first: record it again.
+        """
         push, _ = known_push(work, command.push_id)
         answer = command.answer
+        if _taken_back(work, push, answer.checkout_request_id):
+            return False
         identified = push.identified(answer.checkout_request_id, answer.merchant_request_id)
         if command.fence != push.fence and (push.is_identified or answer.checkout_request_id is None):
             raise LostLicence
-        if command.fence != push.fence or push.state is not EvidenceState.SENDING:
+        if command.fence != push.fence:  # what the sender decides no longer counts, but the id is what we can ask by
+            due_at = push.due_at and min(push.due_at, work.now + self._policy.first_query_after)
+            after = replace(identified, due_at=due_at, version=push.version + 1)
+        elif push.state is not EvidenceState.SENDING:
             after = replace(identified, version=push.version + 1)
         else:
             state, due_at = self._next(identified, answer, work.now)
@@ -172,6 +183,7 @@ class RecordTillPushAnswerHandler:
         work.put(TILL_PUSHES, push.id, after)
         outcome = answer.outcome.value
         work.audit(_ACTOR, "till_push.answered", "till_push", push.id, outcome=outcome, code=answer.code)
+        return True
 
     def _next(self, push: TillPush, answer: PushAnswer, now: datetime) -> tuple[EvidenceState, datetime | None]:
         if answer.outcome is PushOutcome.ACCEPTED:
@@ -184,6 +196,18 @@ class RecordTillPushAnswerHandler:
         return EvidenceState.UNKNOWN, now + wait
 
 
+def _taken_back(work: Work, push: TillPush, checkout_request_id: str | None) -> bool:
+    """Whether another push went by the id that our own call was answered for this one; it does no longer."""
+    owner = None if checkout_request_id is None else work.found(TILL_PUSHES_BY_CHECKOUT, checkout_request_id)
+    other = None if owner in {None, push.id} else work.get(TILL_PUSHES, owner)
+    if other is None or other.checkout_request_id != checkout_request_id:
+        return False
+    # A commit of its own: in one statement the unique key may meet the new owner before the old one has let go.
+    work.put(TILL_PUSHES, other.id, replace(other, checkout_request_id=None, version=other.version + 1))
+    work.audit(_ACTOR, "till_push.id_taken_back", "till_push", other.id, owner=str(push.id))
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordTillPaymentAnswer:
     """What M-Pesa answered to our question about a push."""
@@ -192,6 +216,11 @@ class RecordTillPaymentAnswer:
     """As it was claimed."""
     answer: PaymentAnswer
 
+    @property
+    def doubted_id(self) -> str | None:
+        """The id asked by, where only a callback has named it: what the answer decides may be another push's."""
+        return self.push.checkout_request_id if self.answer.decides and not self.push.is_identified else None
+
 
 class RecordTillPaymentAnswerHandler:
     def __init__(self, money: TillMoney) -> None:
@@ -199,13 +228,24 @@ class RecordTillPaymentAnswerHandler:
 
     async def footprint(self, commands: Sequence[RecordTillPaymentAnswer], find: Find) -> Footprint:
         await find(TILL_FACTS, {command.push.id for command in commands})
+        if doubtful := {(command.push.id, command.doubted_id) for command in commands if command.doubted_id}:
+            await find(OTHER_OWNERS, doubtful)
         return await self._money.footprint([(facts_of(c.push), learned(c.push)) for c in commands], find)
 
     def handle(self, command: RecordTillPaymentAnswer, work: Work) -> None:
-        """Pay the sale, or let it be, as M-Pesa says; ask again later where it does not say. Raises LostLicence."""
+        """Pay the sale, or let it be, as M-Pesa says; ask again later where it does not say. Raises LostLicence.
+
+        What it says of an id that may be another push's says nothing of this one: M-Pesa's list or a confirmation,
+        which name our reference, do.
+        """
         push, _ = known_push(work, TillPushId(command.push.id))
         push.check_fence(command.push.fence)
         answer = command.answer
+        if command.doubted_id is not None:
+            if may_be_anothers(work, push, command.doubted_id):
+                answer = UNPROVEN
+            else:
+                push = push.identified(command.doubted_id, push.merchant_request_id)
         outcome = answer.outcome.value
         work.audit(_ACTOR, "till_push.told", "till_push", push.id, outcome=outcome, code=answer.code)
         if answer.outcome is PaymentOutcome.PAID:

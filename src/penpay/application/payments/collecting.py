@@ -17,7 +17,6 @@ from penpay.application.payments.policy import (
 from penpay.application.payments.reviewing import open_review
 from penpay.application.payments.rows import (
     MPESA_REQUESTS,
-    OTHER_UNIDENTIFIED,
     REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
@@ -25,6 +24,7 @@ from penpay.application.payments.rows import (
     ReviewReason,
     Subject,
 )
+from penpay.application.shared.push_ids import OTHER_OWNERS, may_be_anothers
 from penpay.application.shared.unit_of_work import Find, Footprint, Work
 from penpay.application.wallet import postings
 from penpay.domain.mpesa.gateway import PaymentAnswer, PaymentOutcome, PushAnswer, PushOutcome
@@ -230,15 +230,15 @@ class RecordPaymentAnswer:
     """The CheckoutRequestID that was asked by, where only a callback has told it: it may be another push's."""
 
     @property
-    def needs_owner(self) -> bool:
-        """Whether it decides something, if the id is this push's."""
-        return self.heard_id is not None and self.answer.outcome in {PaymentOutcome.PAID, PaymentOutcome.FAILED}
+    def doubted_id(self) -> str | None:
+        """`heard_id`, where the answer decides something if the id is this push's."""
+        return self.heard_id if self.answer.decides else None
 
 
 class RecordPaymentAnswerHandler:
     async def footprint(self, commands: Sequence[RecordPaymentAnswer], find: Find) -> Footprint:
-        if doubtful := {command.request_id for command in commands if command.needs_owner}:
-            await find(OTHER_UNIDENTIFIED, doubtful)
+        if doubtful := {(command.request_id, command.doubted_id) for command in commands if command.doubted_id}:
+            await find(OTHER_OWNERS, doubtful)
         if told := {command.answer.receipt for command in commands if command.answer.receipt is not None}:
             await find(REQUESTS_BY_RECEIPT, told)
         return await requests_footprint({command.request_id for command in commands}, find)
@@ -252,10 +252,10 @@ class RecordPaymentAnswerHandler:
         request, transaction, subject = request_and_transaction(work, command.request_id)
         request.check_fence(command.fence)
         answer = command.answer
-        if command.needs_owner:
-            if _may_be_anothers(work, request, command.heard_id):
+        if command.doubted_id is not None:
+            if may_be_anothers(work, request, command.doubted_id):
                 return False
-            request = request.identified(command.heard_id, request.merchant_request_id)
+            request = request.identified(command.doubted_id, request.merchant_request_id)
         if answer.receipt is not None and work.found(REQUESTS_BY_RECEIPT, answer.receipt) in {None, request.id}:
             request = replace(request, receipt=answer.receipt)
         work.audit(
@@ -346,17 +346,6 @@ class RecordPaymentAnswerHandler:
         else:
             due_at = now + backoff(QUERY_BACKOFF_SECONDS, request.attempts, answer.retry_after_ms)
         work.put(MPESA_REQUESTS, request.id, request.moved(request.state, now, due_at=due_at, code=answer.code))
-
-
-def _may_be_anothers(work: Work, request: MpesaRequest, heard_id: str | None) -> bool:
-    """Whether what M-Pesa tells of this id, which a callback named, may be about another push than this one.
-
-    It is about this one if it still goes by the id and no other push was sent of which we do not know the id for
-    certain: the owner was sent before anybody could name the id.
-    """
-    if request.checkout_request_id != heard_id or request.sent_at is None:
-        return True
-    return not request.is_identified and work.found(OTHER_UNIDENTIFIED, request.id) is not None
 
 
 def _taken_back(work: Work, request: MpesaRequest, checkout_request_id: str | None) -> bool:

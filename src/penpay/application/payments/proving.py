@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from penpay.application.payments.policy import PAID_WITHIN, PAYMENTS_LISTED_FOR
+from penpay.application.shared.push_ids import UNPROVEN
 from penpay.domain.mpesa.gateway import CallOutcome, MpesaReceipts, PaymentAnswer, PaymentOutcome, PullWindow
 from penpay.domain.mpesa.pulled import PulledTransaction
 from penpay.domain.payments.evidence import MpesaRequest
-
-IDENTITY_UNPROVEN: Final = "identity_unproven"
-"""Our word for an answer that may be about another push."""
 
 
 async def told_of_reference(
@@ -23,19 +21,16 @@ async def told_of_reference(
     phone. `answer` itself, if it says FAILED and the list was read whole, later than a prompt can be paid, without our
     reference: be the id whose it may, this push was not paid. UNKNOWN in every other case. Asks, and changes nothing.
     """
-    unproven = PaymentAnswer(outcome=PaymentOutcome.UNKNOWN, code=IDENTITY_UNPROVEN)
     sent_at = request.sent_at or request.created_at
     since, until = max(sent_at - PAID_WITHIN, now - PAYMENTS_LISTED_FOR), sent_at + PAID_WITHIN
     if receipts is None or since >= until:
-        return unproven
+        return UNPROVEN
     ours: list[PulledTransaction] = []
     is_whole, offset = since == sent_at - PAID_WITHIN and until <= now, 0
     while True:
         page = await receipts.pull(PullWindow(since=since, until=until, offset=offset))
         if page.outcome is not CallOutcome.ACCEPTED:
-            return PaymentAnswer(
-                outcome=PaymentOutcome.UNKNOWN, code=IDENTITY_UNPROVEN, retry_after_ms=page.retry_after_ms
-            )
+            return replace(UNPROVEN, retry_after_ms=page.retry_after_ms)
         ours += [row for row in page.transactions if row.bill_reference.strip().upper() == request.account_reference]
         is_whole = is_whole and not page.unreadable
         if page.next_offset is None:
@@ -44,4 +39,4 @@ async def told_of_reference(
     for row in ours:
         if row.amount == request.amount and row.phone.matches(request.phone) is not False:
             return PaymentAnswer(outcome=PaymentOutcome.PAID, receipt=row.receipt)
-    return answer if is_whole and not ours and answer.outcome is PaymentOutcome.FAILED else unproven
+    return answer if is_whole and not ours and answer.outcome is PaymentOutcome.FAILED else UNPROVEN

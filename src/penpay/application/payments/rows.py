@@ -194,5 +194,3 @@ DISBURSEMENTS_BY_RECEIPT: Final[Index[str, MpesaDisbursementId]] = Index("disbur
 REQUESTS_BY_RECEIPT: Final[Index[str, MpesaRequestId]] = Index("requests_by_receipt")
 REQUESTS_BY_CHECKOUT: Final[Index[str, MpesaRequestId]] = Index("requests_by_checkout")
 """By CheckoutRequestID."""
-OTHER_UNIDENTIFIED: Final[Index[MpesaRequestId, MpesaRequestId]] = Index("other_unidentified")
-"""Beside each push another that was sent and may own any CheckoutRequestID, as it is not certain which is its own."""

@@ -78,6 +78,11 @@ class PaymentAnswer:
     receipt: str | None = None
     """With PAID, where the answer names it; that of a query does not."""
 
+    @property
+    def decides(self) -> bool:
+        """Whether it says what became of the payment."""
+        return self.outcome in {PaymentOutcome.PAID, PaymentOutcome.FAILED}
+
 
 class CallOutcome(StrEnum):
     """What the answer to any other call says about that one sending of it; an earlier one is not spoken of."""

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penpay.application.payments.policy import IDS_ANSWERED_FOR
 from penpay.application.payments.rows import (
     DERIV_TRANSFERS,
     MPESA_REQUESTS,
-    OTHER_UNIDENTIFIED,
     REQUESTS_BY_CHECKOUT,
     REQUESTS_BY_RECEIPT,
     SUBJECTS_OF_REQUESTS,
     SUBJECTS_OF_TRANSFERS,
     Subject,
 )
-from penpay.application.shared.ports import Clock
 from penpay.application.shared.unit_of_work import keyed
 from penpay.domain.payments.evidence import DerivTransfer, Evidence, EvidenceState, MpesaRequest, Purpose
 from penpay.domain.shared.ids import (
@@ -35,7 +31,6 @@ from penpay.infrastructure.security.field_cipher import FieldCipher
 from penpay.infrastructure.sql.lookups import Lookup
 from penpay.infrastructure.sql.tables import deriv_transfers, mpesa_requests, transactions
 from penpay.infrastructure.sql.types import Row
-from penpay.infrastructure.sql.unit_of_work import fetch
 
 _m, _d, _t = mpesa_requests.c, deriv_transfers.c, transactions.c
 _SUBJECT: Final = (_t.id.label("transaction_id"), _t.user_id)
@@ -241,39 +236,3 @@ class RequestsByCheckout:
     async def find(self, connection: AsyncConnection, keys: Collection[str]) -> Mapping[str, MpesaRequestId]:
         digests = {self._index.digest(checkout, field=_CHECKOUT_FIELD): checkout for checkout in keys}
         return {digests[row.checkout_index]: row.id for row in await _CHECKOUTS.rows(connection, digests)}
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class OtherUnidentified:
-    """For each push another that was sent and whose CheckoutRequestID is not certain.
-
-    Ids grow with time, so those of the last days are one range of the primary key. A push that was refused by the
-    answer to our own call, or never sent, has no id: it has failed, and nobody has asked or will ask about it.
-    """
-
-    index = OTHER_UNIDENTIFIED
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    async def find(
-        self, connection: AsyncConnection, keys: Collection[MpesaRequestId]
-    ) -> Mapping[MpesaRequestId, MpesaRequestId]:
-        pushes = mpesa_requests.c
-        since_ms = (self._clock.now() - IDS_ANSWERED_FOR - _EPOCH) // timedelta(milliseconds=1)
-        statement = (
-            select(pushes.id)
-            .where(
-                pushes.id >= UUID(int=since_ms << 80),
-                pushes.merchant_request_id.is_(None),
-                pushes.sent_at.is_not(None),
-                pushes.state != EvidenceState.INTENDED.value,
-                or_(pushes.state != EvidenceState.FAILED.value, pushes.due_at.is_not(None), pushes.attempts > 0),
-            )
-            .order_by(pushes.id.desc())
-            .limit(2)
-        )
-        found = [row.id for row in await fetch(connection, statement)]
-        return {key: other for key in keys for other in found if other != key}

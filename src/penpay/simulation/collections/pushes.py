@@ -90,8 +90,12 @@ class _Push:
 
     @property
     def _must_be_known(self) -> bool:
-        """Whether M-Pesa has said what became of it, or lists it; what it never tells stays unknown."""
-        return self._pulls or self._row["state"] in {"CONFIRMED", "FAILED"}
+        """Whether M-Pesa has said what became of it, or lists it; what it never tells stays unknown.
+
+        That a push has failed whose id is not certain may be the word of a forger, and nobody could ask.
+        """
+        is_failed = self._row["state"] == "FAILED" and self._row["merchant_request_id"] is not None
+        return self._pulls or self._row["state"] == "CONFIRMED" or is_failed
 
     def _as_told(self, payment: Row) -> Iterator[str]:
         known = {None, self._receipt} if not self._pulls else {self._receipt}

@@ -297,7 +297,7 @@ IDENTITY: Final[tuple[Mutant, ...]] = (
         hazards=dict.fromkeys((Hazard.FORGER, Hazard.PUSH_SPOILT, Hazard.CALLBACK_LOST, Hazard.CARELESS_PAYER), _MUCH),
         users=3,
         alone=True,
-        replacements=(Replacement(collecting, "_may_be_anothers", _nobody_elses),),
+        replacements=(Replacement(collecting, "may_be_anothers", _nobody_elses),),
     ),
 )
 """Needs several faults at once: it is planted by its name, and is not on the page of those that are hunted."""
