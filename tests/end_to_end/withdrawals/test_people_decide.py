@@ -19,7 +19,8 @@ from penpay.domain.shared.errors import DecisionNotPossible, DomainError, Invali
 from penpay.domain.shared.ids import ReviewId
 from penpay.infrastructure.sql.tables import ledger_journals
 from penpay.sandbox.deriv.faults import DropBeforeCommit, Refuse
-from penpay.sandbox.faults import ForcedResult, LostCallback
+from penpay.sandbox.faults import DarajaCall, ForcedResult, LostCallback, Spoilt, SpoiltReply
+from tests.end_to_end.deposits.callbacks import success_body
 from tests.end_to_end.deposits.stage import read
 from tests.end_to_end.withdrawals.stage import COMPLETED, IN_FLIGHT, UNTOUCHED, WithdrawalStage
 
@@ -166,6 +167,32 @@ async def test_a_payout_that_did_not_arrive_is_paid_again_with_new_evidence(stag
     assert "COMPLETED" == (await stage.ended(withdrawal))[0]
     assert [("PAYOUT", "FAILED"), ("PAYOUT", "CONFIRMED")] == await stage.payouts(withdrawal)
     assert COMPLETED == await stage.books()
+
+
+async def test_a_deposit_that_a_callback_alone_tells_of_is_not_paid_out(stage: WithdrawalStage) -> None:
+    """Two forged callbacks name two prompts: people look, and can move nothing while M-Pesa is asked; it denies it."""
+    base = stage.base
+    stage.fail_at_mpesa(SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True))
+    deposit = await base.deposit()
+    await base.until(lambda: base.is_push(deposit, "UNKNOWN"))
+    for name in ("ws_CO_FORGED1", "ws_CO_FORGED2"):
+        await base.call_back(await base.token(deposit), success_body(name))
+    await base.until(lambda: base.is_in(deposit, "IN_REVIEW"))
+    assert [("IDENTITY_MISMATCH", 132_100, "KES")] == await base.reviews()
+    assert set() == await _possible(stage)
+    for decision in (Decision.REFUND, Decision.FORWARD, Decision.SUSPEND):
+        proposal = ProposeDecision(
+            review_id=(await _open(stage)).id, decision=decision, note="she says so", proposed_by="ann"
+        )
+        await _refused(stage, proposal, DecisionNotPossible)
+
+    async def is_given_up() -> bool:
+        return bool((await base.push(deposit)).due_at is None)
+
+    await base.until(is_given_up, advancing=timedelta(hours=1))
+    cases = await stage.system.review_books.open_reviews(10)
+    assert {"IDENTITY_MISMATCH", "PAYMENT_UNRESOLVED"} == {case.review.reason.value for case in cases}
+    assert all(Decision.REFUND in options(case.review, case.situation) for case in cases)
 
 
 async def test_a_credit_of_our_owner_is_told_from_a_client_s(stage: WithdrawalStage) -> None:

@@ -69,6 +69,8 @@ class Situation:
     debit: Outflow | None
     """The call that debits Deriv, of a withdrawal."""
     open_reviews: int
+    is_payment_asked_about: bool
+    """Whether a callback alone has told of a deposit's payment, and M-Pesa, asked by us, is still to say."""
 
     @property
     def transfer_in_doubt(self) -> DerivTransferId | None:
@@ -89,7 +91,9 @@ class Situation:
 
     @property
     def moves(self) -> bool:
-        """Whether something is still being sent, so that nothing may be decided."""
+        """Whether something is still being sent or asked about, so that nothing may be decided."""
+        if self.is_payment_asked_about:
+            return True
         active = {EvidenceState.INTENDED, EvidenceState.SENDING}
         return any(one.state in active for one in (*self.transfers, *self.disbursements))
 

@@ -35,6 +35,7 @@ from penpay.infrastructure.sql.tables import (
     ledger_accounts,
     ledger_entries,
     ledger_journals,
+    mpesa_requests,
     transactions,
 )
 from penpay.infrastructure.sql.types import Identifier
@@ -87,6 +88,13 @@ async def situations(connection: AsyncConnection, keys: Collection[TransactionId
         .group_by(reviews.c.transaction_id)
     )
     open_reviews: dict[UUID, int] = dict(await fetch(connection, counted))
+    asked = select(mpesa_requests.c.subject_id).where(
+        mpesa_requests.c.subject_id.in_(keys),
+        mpesa_requests.c.state == EvidenceState.CONFIRMED.value,
+        mpesa_requests.c.verified_at.is_(None),
+        mpesa_requests.c.due_at.is_not(None),
+    )
+    asked_about = {row.subject_id for row in await fetch(connection, asked)}
     rows = await fetch(connection, select(transactions).where(transactions.c.id.in_(keys)))
     return {
         row.id: Situation(
@@ -103,6 +111,7 @@ async def situations(connection: AsyncConnection, keys: Collection[TransactionId
             disbursements=tuple(payouts[row.id]),
             debit=next(iter(debits[row.id]), None),
             open_reviews=open_reviews.get(row.id, 0),
+            is_payment_asked_about=row.id in asked_about,
         )
         for row in rows
     }
