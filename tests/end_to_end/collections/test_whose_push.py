@@ -12,7 +12,7 @@ from penpay.domain.collections.line import LineItem
 from penpay.domain.shared.phone import PhoneNumber
 from penpay.sandbox.faults import DarajaCall, LostCallback, Spoilt, SpoiltReply
 from tests.end_to_end.collections.shop import STAFF, Shop, kes
-from tests.end_to_end.collections.test_till import pushed_to
+from tests.end_to_end.collections.test_till import ended, pushed_to
 from tests.end_to_end.deposits.callbacks import failure_body, success_body
 
 LOST_ANSWER = SpoiltReply(call=DarajaCall.PUSH, reply=Spoilt.CUT, done=True)
@@ -34,6 +34,7 @@ async def test_what_another_customer_paid_pays_no_sale(each_shop: Shop) -> None:
     await shop.stage.call_back(await _token(shop, his), told)
 
     await shop.stage.until(lambda: _is_code(shop, his, "identity_unproven"), advancing=ONE_SECOND)
+    await ended(shop)  # by the confirmation
     assert [(hers, "PAID"), (his, "PENDING")] == await shop.rows(
         "SELECT pos_number, status FROM pos_sales ORDER BY pos_number"
     )
