@@ -214,7 +214,8 @@ class Business:
         if receipt not in self._by_hand and receipt not in self.tally.forged and await self._imported(receipt):
             return
         self._by_hand.add(receipt)
-        wish = self.office.wish("akinyi", What.REVERSAL, keyed=True)
+        # Whoever heard nothing asks under the same key, so that it is known whether it was done.
+        wish = self._reversals.get(receipt) or self.office.wish("akinyi", What.REVERSAL, keyed=True)
         self._reversals[receipt] = wish
         await self.office.ask(
             wish, ReversePayment(receipt=receipt, reversed_by=ReversedBy.SAFARICOM, by=wish.by), tries=2
